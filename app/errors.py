@@ -1,0 +1,191 @@
+"""Every error that serving raises, drawn once.
+
+    SluiceError
+    ├── StartupError            the process must not start; the text says what to change
+    │   ├── SettingsError
+    │   └── ProviderError
+    ├── PackageError            one model package is refused; the others are served
+    ├── ItemError               one text of a request has no answer; the others have
+    │   ├── EmptyText, NoUsableText, TextTooLong
+    │   └── UnsupportedLanguage
+    └── RequestError            a whole request is refused: HTTP status and stable code
+        ├── MalformedJson, InvalidRequest, UnsupportedMediaType
+        ├── RouteNotFound, MethodNotAllowed, ModelNotFound
+        ├── BodyTooLarge, TooManyItems
+        ├── QueueFull, NotReady, Draining, ModelUnavailable
+        └── DeadlineExceeded, InferenceFailed, InternalError
+
+Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
+"""
+
+from typing import ClassVar
+
+
+class SluiceError(Exception):
+    """The root: whatever serving raises on purpose."""
+
+
+class StartupError(SluiceError):
+    """The process must not start."""
+
+
+class SettingsError(StartupError):
+    """A setting is wrong; the text names its key, its value and the form expected."""
+
+
+class ProviderError(StartupError):
+    """The execution provider that was asked for is not installed."""
+
+
+class PackageError(SluiceError):
+    """A model package is refused.
+
+    The text names the file (relative to the package), the value found and what was expected.
+    """
+
+    def __init__(self, file: str, found: str, expected: str) -> None:
+        self.file = file
+        self.found = found
+        self.expected = expected
+        super().__init__(f"{file}: {found}; expected {expected}")
+
+
+class ItemError(SluiceError):
+    """One text of a request cannot be answered; its neighbours can."""
+
+    code: ClassVar[str]
+
+
+class EmptyText(ItemError):
+    """Nothing, or white space alone."""
+
+    code = "empty_text"
+
+
+class NoUsableText(ItemError):
+    """Text of which the model knows no token at all."""
+
+    code = "no_usable_text"
+
+
+class TextTooLong(ItemError):
+    """More characters than the service accepts in one text."""
+
+    code = "text_too_long"
+
+
+class UnsupportedLanguage(ItemError):
+    """A language that no loaded package of the task serves."""
+
+    code = "unsupported_language"
+
+
+class RequestError(SluiceError):
+    """A whole request is refused, with an HTTP status and a code that never changes."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    retry_after_s: int | None = None
+
+
+class MalformedJson(RequestError):
+    """The body is not JSON."""
+
+    status, code = 400, "malformed_json"
+
+
+class RouteNotFound(RequestError):
+    """No such path."""
+
+    status, code = 404, "route_not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, the method does not."""
+
+    status, code = 405, "method_not_allowed"
+
+
+class ModelNotFound(RequestError):
+    """No package of that name, version or task."""
+
+    status, code = 404, "model_not_found"
+
+
+class BodyTooLarge(RequestError):
+    """The body has more bytes than the service accepts."""
+
+    status, code = 413, "body_too_large"
+
+
+class TooManyItems(RequestError):
+    """More texts in one request than the service accepts."""
+
+    status, code = 413, "too_many_items"
+
+
+class UnsupportedMediaType(RequestError):
+    """The body's content type or encoding is not one the service reads."""
+
+    status, code = 415, "unsupported_media_type"
+
+
+class InvalidRequest(RequestError):
+    """JSON of the wrong form; the text names the field."""
+
+    status, code = 422, "invalid_request"
+
+
+class QueueFull(RequestError):
+    """So much work is waiting that more would only time out."""
+
+    status, code = 429, "queue_full"
+    retry_after_s = 1
+
+
+class InferenceFailed(RequestError):
+    """The model's graph raised while it ran."""
+
+    status, code = 500, "inference_failed"
+
+
+class InternalError(RequestError):
+    """A fault of the service; the log has the trace under the request's id."""
+
+    status, code = 500, "internal_error"
+
+
+class NotReady(RequestError):
+    """Packages are still being opened and warmed up."""
+
+    status, code = 503, "not_ready"
+    retry_after_s = 1
+
+
+class Draining(RequestError):
+    """The process is about to stop and takes no new work."""
+
+    status, code = 503, "draining"
+    retry_after_s = 1
+
+
+class ModelUnavailable(RequestError):
+    """The package is there but was refused; the text says why."""
+
+    status, code = 503, "model_unavailable"
+
+
+class DeadlineExceeded(RequestError):
+    """The answer was not ready in the time that a request may take."""
+
+    status, code = 504, "deadline_exceeded"
+
+
+def codes(root: type[SluiceError]) -> dict[str, type[SluiceError]]:
+    """Return every stable code below ``root`` with the class that carries it."""
+    found: dict[str, type[SluiceError]] = {}
+    for kind in root.__subclasses__():
+        if "code" in vars(kind):
+            found[kind.code] = kind  # type: ignore[attr-defined]
+        found |= codes(kind)
+    return found

@@ -1,0 +1,148 @@
+"""Every metric, declared once and in place before the first request.
+
+Times are seconds, counters end in ``_total``, label values are bounded: routes and codes are the service's own, models
+are the packages on disk. docs/metrics.md says what each is for.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest, values
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
+    *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+REJECTIONS = ("queue_full", "draining", "not_ready", "body_too_large", "too_many_items")
+DROPS = ("cancelled", "expired")
+
+
+class Metrics:
+    """The service's metrics in a registry of their own, so that two services in one process do not collide."""
+
+    def __init__(self, version: str, shared_dir: Path | None = None) -> None:
+        """Declare every series; ``shared_dir`` is where several worker processes keep theirs (see ``share``)."""
+        self._shared_dir = shared_dir
+        self.registry = r = CollectorRegistry()
+        self.requests = Counter("sluice_requests", "Requests answered.", ["route", "code"], registry=r)
+        self.request_seconds = Histogram(
+            "sluice_request_duration_seconds",
+            "From the first byte to the last.",
+            ["route"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.in_flight = Gauge(
+            "sluice_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum", registry=r
+        )
+        self.items = Counter(
+            "sluice_items", "Texts answered or refused.", ["model", "version", "task", "code"], registry=r
+        )
+        stage = ["model", "version"]
+        self.tokenize_seconds = Histogram(
+            "sluice_tokenize_duration_seconds",
+            "Normalizing and tokenizing a request's texts.",
+            stage,
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.queue_seconds = Histogram(
+            "sluice_queue_duration_seconds",
+            "From submission to a request's first batch.",
+            stage,
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.infer_seconds = Histogram(
+            "sluice_infer_duration_seconds", "One batch in the runtime.", stage, buckets=SECONDS, registry=r
+        )
+        self.batch_rows = Histogram("sluice_batch_rows", "Rows of a batch.", stage, buckets=ROWS, registry=r)
+        self.cells = Counter("sluice_cells", "Cells computed: real tokens and padding.", [*stage, "kind"], registry=r)
+        self.queue_rows = Gauge("sluice_queue_rows", "Rows waiting.", multiprocess_mode="livesum", registry=r)
+        self.queue_tokens = Gauge("sluice_queue_tokens", "Tokens waiting.", multiprocess_mode="livesum", registry=r)
+        self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
+        self.dropped = Counter("sluice_dropped", "Waiting rows given up before compute.", ["reason"], registry=r)
+        self.ready = Gauge(
+            "sluice_ready", "1 while every worker takes requests.", multiprocess_mode="livemin", registry=r
+        )
+        self.models = Gauge("sluice_models", "Packages by state.", ["state"], multiprocess_mode="livemax", registry=r)
+        self.model_info = Gauge(
+            "sluice_model_info",
+            "1 for each package that is served.",
+            ["model", "version", "task", "precision", "provider"],
+            multiprocess_mode="livemax",
+            registry=r,
+        )
+        self.build_info = Gauge("sluice_build_info", "1.", ["version"], multiprocess_mode="livemax", registry=r)
+        self.build_info.labels(version).set(1)
+        for reason in REJECTIONS:
+            self.rejected.labels(reason)
+        for reason in DROPS:
+            self.dropped.labels(reason)
+        for state in ("ready", "failed"):
+            self.models.labels(state)
+        if shared_dir is None:
+            ProcessCollector(registry=self.registry)
+
+    def declare_route(self, route: str, codes: Iterable[str]) -> None:
+        """Put a route's series in place for each HTTP status that it may answer."""
+        self.request_seconds.labels(route)
+        for code in codes:
+            self.requests.labels(route, code)
+
+    def declare_model(self, model: str, version: str, task: str, item_codes: Iterable[str]) -> None:
+        """Put a package's series in place for each item code that it may answer."""
+        for histogram in (self.tokenize_seconds, self.queue_seconds, self.infer_seconds, self.batch_rows):
+            histogram.labels(model, version)
+        for kind in ("real", "padding"):
+            self.cells.labels(model, version, kind)
+        for code in item_codes:
+            self.items.labels(model, version, task, code)
+
+    def exposition(self) -> bytes:
+        """Return the text format: of this process, or of all workers together where they share a folder."""
+        if self._shared_dir is None:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
+        together.register(_Processes(self._shared_dir))
+        return generate_latest(together)
+
+
+def share(folder: Path, slot: int) -> None:
+    """Make this process keep its metrics in ``folder`` under its worker slot; call it before ``Metrics``.
+
+    Files are named by slot and not by process id, so that a restarted worker goes on counting in the file of the one
+    it replaces and the folder never grows. Gauges tell of a process that is gone: they start afresh.
+    """
+    for stale in folder.glob(f"gauge_*_{slot}.db"):
+        stale.unlink()
+    (folder / f"{slot}.pid").write_text(str(os.getpid()), "ascii")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # prometheus_client reads it nowhere else
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+
+
+class _Processes(Collector):
+    """The standard process metrics, summed over the workers (the start time is the earliest)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        totals: dict[str, Metric] = {}
+        for file in self._folder.glob("*.pid"):
+            for metric in ProcessCollector(pid=partial(file.read_text, "ascii"), registry=None).collect():
+                value = metric.samples[0].value
+                if metric.name in totals:
+                    known = totals[metric.name].samples[0].value
+                    value = min(known, value) if metric.name == "process_start_time_seconds" else known + value
+                family = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+                totals[metric.name] = family(metric.name, metric.documentation, value=value)
+        yield from totals.values()

@@ -1,0 +1,1 @@
+"""The model package: the contract between training, which writes it, and serving, which reads it."""

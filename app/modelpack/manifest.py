@@ -1,0 +1,154 @@
+"""manifest.json: what a package says of itself, as a strict schema.
+
+Schema version 1. Every field is checked, an unknown field is an error, and what can be checked against another field
+is (labels against the task, graphs and tokenizer against the file table).
+"""
+
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from app.errors import PackageError
+
+SCHEMA_VERSION = 1
+FILE = "manifest.json"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Task = Literal["sentiment"]
+Precision = Literal["fp32", "int8"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+
+TASK_LABELS: dict[str, frozenset[str]] = {"sentiment": frozenset({"negative", "neutral", "positive"})}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class File(_Strict):
+    """One file of the package: its size and SHA-256, checked before anything reads it."""
+
+    bytes: int = Field(ge=0)
+    sha256: Sha256
+
+
+class Tensor(_Strict):
+    """One input or output of a graph; an axis is a fixed size or the name of a size that varies."""
+
+    name: str
+    dtype: Literal["int64", "float32"]
+    axes: list[int | str]
+
+
+class Graph(_Strict):
+    """One ONNX graph at one precision."""
+
+    file: str
+    precision: Precision
+    inputs: list[Tensor] = Field(min_length=1)
+    outputs: list[Tensor] = Field(min_length=1)
+
+
+class Tokenizer(_Strict):
+    """Where the tokenizer is, which normalization it carries, and the ids that mean something special."""
+
+    file: str
+    normalization: int = Field(ge=1)
+    vocab_size: int = Field(ge=2)
+    pad_id: int = Field(ge=0)
+    unk_id: int = Field(ge=0)
+
+
+class Limits(_Strict):
+    """What the model was made for; a longer text is cut and its answer says so."""
+
+    max_tokens: int = Field(ge=1)
+
+
+class Evaluation(_Strict):
+    """Figures of one data set, measured on the packed graph through the serving code."""
+
+    data: str
+    split: str
+    rows: int = Field(ge=1)
+    precision: Precision
+    labels: list[str]
+    metrics: dict[str, float]
+    baseline: dict[str, float] = Field(default_factory=dict)
+    measured_on: Annotated[date, Field(strict=False)]
+
+
+class Manifest(_Strict):
+    """The whole of manifest.json."""
+
+    schema_version: Literal[1]
+    name: Name
+    version: int = Field(ge=1)
+    task: Task
+    description: str
+    languages: list[Language] = Field(min_length=1)
+    labels: list[str] = Field(min_length=2)
+    tokenizer: Tokenizer
+    limits: Limits
+    graphs: list[Graph] = Field(min_length=1)
+    files: dict[str, File] = Field(min_length=1)
+    evaluation: list[Evaluation] = Field(default_factory=list)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for at, label in enumerate(self.labels):
+            known = TASK_LABELS[self.task]
+            if label not in known:
+                raise ValueError(f"labels[{at}]: {label!r} is no label of {self.task}; expected one of {sorted(known)}")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels: {self.labels} has repeats; expected distinct labels")
+        for name in self.files:
+            if not _stays_inside(name):
+                raise ValueError(f"files: {name!r} leaves the package; expected a relative path inside it")
+        for name in [self.tokenizer.file, *(graph.file for graph in self.graphs)]:
+            if name not in self.files:
+                raise ValueError(f"files: {name!r} is missing; expected an entry with its size and sha256")
+        precisions = [graph.precision for graph in self.graphs]
+        if len(set(precisions)) != len(precisions):
+            raise ValueError(f"graphs: precisions {precisions} repeat; expected one graph a precision")
+        return self
+
+    def graph(self, precision: Precision) -> Graph | None:
+        """Return the graph of ``precision``, or ``None`` where the package has none."""
+        return next((graph for graph in self.graphs if graph.precision == precision), None)
+
+
+def _stays_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+
+
+def parse(raw: bytes) -> Manifest:
+    """Return the manifest in ``raw``; ``PackageError`` names the first field that is wrong, its value and the form."""
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as broken:
+        first = broken.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if first["type"] == "json_invalid":
+            raise PackageError(FILE, f"not JSON ({first['ctx']['error']})", "one JSON object") from broken
+        if first["type"] == "value_error":
+            found, _, expected = str(first["ctx"]["error"]).partition("; expected ")
+            raise PackageError(FILE, found, expected) from broken
+        value = "absent" if first["type"] == "missing" else _shown(first["input"])
+        raise PackageError(FILE, f"{where} is {value}", _form(where, first["msg"])) from broken
+
+
+def _form(where: str, message: str) -> str:
+    if where == "schema_version":
+        return f"schema version {SCHEMA_VERSION}, the one this release reads"
+    return message[:1].lower() + message[1:]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a log

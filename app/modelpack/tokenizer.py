@@ -1,0 +1,83 @@
+"""A package's tokenizer: text -> ids with character offsets into the caller's own text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Encoding, Tokenizer
+
+from app.errors import PackageError
+from app.modelpack import manifest as schema
+from app.modelpack.normalize import normalization, versions
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One text as the model reads it: ``ids`` int64[T], and the half-open character span of each token."""
+
+    ids: Ids
+    offsets: list[tuple[int, int]]
+    truncated: bool
+    known: int
+    """How many of the ids are not the unknown token."""
+
+
+class TextTokenizer:
+    """Cuts texts for one package; safe to share between threads, since it never changes once made."""
+
+    def __init__(self, tokenizer: Tokenizer, unk_id: int, max_tokens: int) -> None:
+        self._tokenizer = tokenizer
+        self._unk_id = unk_id
+        self._max_tokens = max_tokens
+
+    @classmethod
+    def from_json(cls, raw: bytes, spec: schema.Tokenizer, max_tokens: int) -> Self:
+        """Open tokenizer.json; ``PackageError`` where it is unlike its manifest or this release's normalization."""
+        try:
+            tokenizer = Tokenizer.from_buffer(raw)
+        except Exception as broken:  # tokenizers raises bare Exception
+            raise PackageError(
+                spec.file, f"unreadable ({broken})", "a tokenizer.json of Hugging Face tokenizers"
+            ) from broken
+        _check(tokenizer, spec)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return cls(tokenizer, spec.unk_id, max_tokens)
+
+    def encode(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return one ``Tokens`` a text, in order; ids beyond the package's ``max_tokens`` are cut off at the end."""
+        return [self._tokens(row) for row in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def _tokens(self, row: Encoding) -> Tokens:
+        ids = np.array(row.ids[: self._max_tokens], np.int64)  # [T]
+        return Tokens(
+            ids=ids,
+            offsets=row.offsets[: self._max_tokens],
+            truncated=len(row.ids) > self._max_tokens,
+            known=int(np.count_nonzero(ids != self._unk_id)),
+        )
+
+
+def _check(tokenizer: Tokenizer, spec: schema.Tokenizer) -> None:
+    if spec.normalization not in versions():
+        raise PackageError(
+            schema.FILE,
+            f"tokenizer.normalization is {spec.normalization}",
+            f"one of {versions()}, which this release knows",
+        )
+    known = normalization(spec.normalization)
+    for part, want in (("normalizer", known.normalizer), ("pre_tokenizer", known.pre_tokenizer)):
+        have = getattr(tokenizer, part)
+        if have is None or have.__getstate__() != want.__getstate__():
+            raise PackageError(
+                spec.file, f"its {part} differs", f"the {part} of normalization version {spec.normalization}"
+            )
+    size = tokenizer.get_vocab_size()
+    if size != spec.vocab_size:
+        raise PackageError(spec.file, f"{size} tokens", f"{spec.vocab_size} as the manifest says")
+    if max(spec.pad_id, spec.unk_id) >= size:
+        raise PackageError(schema.FILE, f"pad id {spec.pad_id}, unknown id {spec.unk_id}", f"ids below {size}")

@@ -1,0 +1,1 @@
+"""ONNX Runtime: providers, threads, sessions; arrays in, arrays out."""

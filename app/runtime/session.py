@@ -1,0 +1,73 @@
+"""One ONNX graph, opened and checked against its manifest: arrays in, arrays out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from app.errors import InferenceFailed, PackageError
+from app.modelpack.manifest import Graph, Tensor
+from app.runtime.providers import Provider
+
+Array = npt.NDArray[Any]
+_DTYPES = {"tensor(int64)": "int64", "tensor(float)": "float32"}
+
+
+class Session:
+    """An opened graph. ``run`` may be called from several threads at once: the threads share weights, not state."""
+
+    def __init__(self, graph: Graph, raw: bytes, provider: Provider, intra_op_threads: int = 1) -> None:
+        """Open the graph in ``raw``; ``PackageError`` where it cannot be opened or is unlike ``graph``."""
+        self.precision = graph.precision
+        self.device = provider.device
+        try:
+            self._session = onnxruntime.InferenceSession(
+                raw,
+                _options(intra_op_threads),
+                providers=list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"])),
+            )
+        except Exception as broken:  # ONNX Runtime's exceptions share no base class
+            raise PackageError(graph.file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
+        _same(graph.file, "input", self._session.get_inputs(), graph.inputs)
+        _same(graph.file, "output", self._session.get_outputs(), graph.outputs)
+        # Without this, outputs that nobody asked for (the attribution) would be computed all the same.
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """Return the named outputs, in that order; ``InferenceFailed`` where the runtime raises."""
+        try:
+            return cast("list[Array]", self._session.run(list(outputs), dict(feeds), self._run_options))
+        except Exception as broken:  # ONNX Runtime's exceptions share no base class
+            raise InferenceFailed("the model failed on this input") from broken
+
+
+def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Array]:
+    """Return the feeds of a batch: ``ids`` int64[B, T] padded to the longest row, and ``lens`` int64[B]."""
+    lens = np.fromiter(map(len, rows), np.int64, len(rows))  # [B]
+    ids = np.full((len(rows), int(lens.max())), pad_id, np.int64)  # [B, T]
+    for at, row in enumerate(rows):
+        ids[at, : len(row)] = row
+    return {"ids": ids, "lens": lens}
+
+
+def _options(intra_op_threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = intra_op_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the other threads
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
+
+
+def _same(file: str, side: str, have: Sequence[Any], want: Sequence[Tensor]) -> None:
+    found = [
+        Tensor(name=t.name, dtype=_DTYPES.get(t.type, t.type), axes=list(t.shape)) for t in have if t.type in _DTYPES
+    ]
+    shown = [f"{t.name} {_DTYPES.get(t.type, t.type)}{list(t.shape)}" for t in have]
+    expected = [f"{t.name} {t.dtype}{t.axes}" for t in want]
+    if len(found) != len(have) or found != list(want):
+        raise PackageError(file, f"{side}s {shown}", f"{side}s {expected}, as the manifest says")

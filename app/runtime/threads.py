@@ -1,0 +1,32 @@
+"""How many cores this process may really use."""
+
+import math
+import os
+from pathlib import Path
+
+_CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+def usable_cores(cgroup: Path = _CGROUP_ROOT) -> int:
+    """Return the cores that affinity and the cgroup quota leave, at least 1.
+
+    The host's core count is wrong in a container: a quota of two cores on a 64-core host would start 64 threads, which
+    the kernel then stops for most of every period. A broken quota counts as none.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota_cores(cgroup)
+    return max(1, min(cores, math.ceil(quota))) if quota else max(1, cores)
+
+
+def _quota_cores(cgroup: Path) -> float | None:
+    """Return the quota in cores of cgroup v2 (cpu.max) or v1 (cpu.cfs_*), ``None`` where there is none."""
+    try:
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text("ascii").split()
+        else:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text("ascii")
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text("ascii")
+        cores = int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+    return cores if cores > 0 else None

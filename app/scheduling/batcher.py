@@ -1,0 +1,226 @@
+"""Runs whole sequences in batches on a few threads, and brings the answers back to the event loop.
+
+Work-conserving: an idle thread takes what waits at once, and batches grow by themselves while all threads are busy.
+Every job is resolved: with its answers, with the error of its batch, at its deadline, or at shutdown.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
+from app.scheduling.policy import Budget
+from app.scheduling.queue import Ids, Job, Row, Waiting
+
+Answer = tuple[npt.NDArray[Any], ...]
+"""One row's arrays: one for each output of its lane."""
+
+
+class Lane(Hashable, Protocol):
+    """What may run together."""
+
+    def run(self, rows: Sequence[Ids]) -> Sequence[Answer]:
+        """Return one answer a row, in order; called from an inference thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one run of the runtime did, for whoever counts: times in seconds, on ``time.monotonic``."""
+
+    lane: Lane
+    rows: int
+    tokens: int
+    cells: int
+    started: float
+    ended: float
+
+
+@dataclass(slots=True)
+class Answers:
+    """A job's answers in the order of its rows, and when its first batch started and its last ended."""
+
+    rows: list[Answer]
+    submitted: float
+    started: float
+    ended: float
+
+
+@dataclass(slots=True, eq=False)
+class _Pending(Job):
+    """A job with the future that waits for it; touched by the event loop alone once it is submitted."""
+
+    future: asyncio.Future[Answers] = field(kw_only=True)
+    answers: Answers = field(kw_only=True)
+    left: int = field(kw_only=True)
+
+
+class Batcher:
+    """A bounded queue and the threads that empty it."""
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        budget: Budget,
+        max_queue_tokens: int,
+        on_batch: Callable[[Batch], None],
+        on_drop: Callable[[str, int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``on_batch`` and ``on_drop(reason, rows)`` are called on the event loop."""
+        self._waiting = Waiting(budget, max_queue_tokens)
+        self._count = threads
+        self._on_batch = on_batch
+        self._on_drop = on_drop
+        self._clock = clock
+        self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open = False
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows waiting now."""
+        return self._waiting.rows
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens waiting now."""
+        return self._waiting.tokens
+
+    def start(self) -> None:
+        """Start the threads; call it on the event loop that will submit."""
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+        self._threads = [
+            threading.Thread(target=self._work, name=f"infer-{at}", daemon=True) for at in range(self._count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def submit(self, lane: Lane, rows: Sequence[Ids], timeout_s: float) -> Answers:
+        """Return the answers to ``rows``, each int64[T] with T >= 1.
+
+        Raises ``QueueFull`` at once where the queue has no room, ``DeadlineExceeded`` after ``timeout_s``, ``Draining``
+        after ``close``, and what the lane raised. A cancelled caller's rows leave the queue at once; its neighbours
+        in a batch are answered all the same.
+        """
+        if not self._open or self._loop is None:
+            raise Draining("the service is stopping")
+        now = self._clock()
+        pending = _Pending(
+            lane,
+            now + timeout_s,
+            future=self._loop.create_future(),
+            answers=Answers([()] * len(rows), now, 0.0, 0.0),
+            left=len(rows),
+        )
+        pending.rows = [Row(pending, at, ids) for at, ids in enumerate(rows)]
+        self._waiting.put(pending)
+        alarm = self._loop.call_later(timeout_s, self._expire, pending)
+        try:
+            return await pending.future
+        finally:
+            alarm.cancel()
+            if not pending.future.done() or pending.future.cancelled():
+                self._drop("cancelled", self._waiting.discard(pending))
+
+    def close(self, join_s: float = 5.0) -> None:
+        """Take no more work, fail what still waits, and let the threads end; a batch that runs is finished first."""
+        self._open = False
+        for row in self._waiting.close():
+            _fail(row, Draining("the service stopped before this request ran"))
+        for thread in self._threads:
+            thread.join(join_s)
+
+    def _work(self) -> None:
+        while (taken := self._waiting.wait(self._clock)) is not None:
+            rows, expired = taken
+            if expired:
+                self._tell(self._expired, expired)
+            if rows:
+                self._run(rows)
+
+    def _run(self, rows: list[Row]) -> None:
+        """Run a batch; where it fails, run its rows one by one, so that one bad row does not fail its neighbours."""
+        lane: Any = rows[0].job.lane
+        started = self._clock()
+        try:
+            answers = _answers(lane, rows)
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
+            if len(rows) == 1:
+                self._tell(self._broken, rows[0], broken)
+                return
+            for row in rows:
+                self._run([row])
+            return
+        longest = max(row.length for row in rows)
+        tokens = sum(row.length for row in rows)
+        batch = Batch(lane, len(rows), tokens, len(rows) * longest, started, self._clock())
+        self._tell(self._done, rows, answers, batch)
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+        """Wake the event loop, once for a whole batch."""
+        if self._loop is None:
+            raise RuntimeError("This is a bug: a batch ran before start()")
+        try:
+            self._loop.call_soon_threadsafe(what, *arguments)
+        except RuntimeError:  # the loop is closed, so nobody waits any more
+            self._open = False
+
+    def _done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
+        for row, answer in zip(rows, answers, strict=True):
+            pending = _pending(row)
+            whole = pending.answers
+            whole.rows[row.index] = answer
+            whole.started = min(whole.started or batch.started, batch.started)
+            whole.ended = max(whole.ended, batch.ended)
+            pending.left -= 1
+            if not pending.left and not pending.future.done():
+                pending.future.set_result(whole)
+        self._on_batch(batch)
+
+    def _broken(self, row: Row, broken: Exception) -> None:
+        if not isinstance(broken, SluiceError):
+            error = InferenceFailed("the model failed on this input")
+            error.__cause__ = broken
+            broken = error
+        _fail(row, broken)
+        self._waiting.discard(row.job)  # the request is lost, so the rest of it need not run
+
+    def _expired(self, rows: list[Row]) -> None:
+        for job in {row.job: None for row in rows}:
+            self._expire(job)
+        self._drop("expired", len(rows))
+
+    def _expire(self, job: Job) -> None:
+        self._drop("expired", self._waiting.discard(job))
+        if job.rows:
+            _fail(job.rows[0], DeadlineExceeded("no answer within the time that a request may take"))
+
+    def _drop(self, reason: str, rows: int) -> None:
+        if rows:
+            self._on_drop(reason, rows)
+
+
+def _answers(lane: Lane, rows: list[Row]) -> Sequence[Answer]:
+    answers = lane.run([row.ids for row in rows])
+    if len(answers) != len(rows):
+        raise InferenceFailed(f"This is a bug: {len(answers)} answers to {len(rows)} rows")
+    return answers
+
+
+def _pending(row: Row) -> _Pending:
+    if not isinstance(row.job, _Pending):
+        raise TypeError("This is a bug: a row without a future")
+    return row.job
+
+
+def _fail(row: Row, error: Exception) -> None:
+    future = _pending(row).future
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,88 @@
+"""Every setting, read once from the environment into a frozen object.
+
+A setting ``x`` is the variable ``SLUICE_X``; docs/settings.md lists them. Nothing else in serving reads the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import SettingsError
+
+PREFIX = "SLUICE_"
+_FOREIGN = {"SLUICE_DATA"}
+"""Variables of the training side, which may stand in the same environment."""
+
+
+class Settings(BaseSettings):
+    """What an operator may choose; each field's description is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Server processes; one will do until its event loop is the limit."
+    )
+    models_dir: Path = Field(Path("models"), description="Folder of the model packages, models/<name>/<version>.")
+    provider: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where graphs run; auto takes CUDA where it is installed, cuda insists on it."
+    )
+    precision: Literal["auto", "fp32", "int8"] = Field(
+        "auto", description="Which graph of a package is opened; auto takes the fastest that the provider runs."
+    )
+    threads: int = Field(0, ge=0, le=256, description="Inference threads a process; 0 means one a usable core.")
+    max_batch_cells: int = Field(
+        2048, ge=1, description="Cells (rows x longest row, padding counted) that one batch may hold."
+    )
+    max_batch_rows: int = Field(32, ge=1, description="Rows that one batch may hold.")
+    max_padding_share: float = Field(
+        0.15,
+        ge=0.0,
+        lt=1.0,
+        description="Share of a batch's cells that may be padding.",
+    )
+    max_queue_tokens: int = Field(
+        131072, ge=1, description="Tokens that may wait; a request that would exceed it gets 429."
+    )
+    timeout_ms: int = Field(30_000, ge=1, description="Time a request may take; then it gets 504.")
+    drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
+    max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")
+    max_items: int = Field(128, ge=1, description="Texts in one request; more gets 413.")
+    max_item_chars: int = Field(100_000, ge=1, description="Characters in one text; more is that item's text_too_long.")
+    max_sentences: int = Field(
+        256, ge=1, description="Sentences of one text that get a label of their own; the rest of the text is left out."
+    )
+    metrics_dir: Path | None = Field(
+        None, description="Folder through which several workers share metrics; default a new temporary one."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json, console, or auto: console on a terminal and json elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged."
+    )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings of the environment, with ``overrides`` (those not ``None``) on top.
+
+    ``SettingsError`` names the variable, its value and the form expected.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as broken:
+        first = broken.errors(include_url=False)[0]
+        name = f"{PREFIX}{str(first['loc'][0]).upper()}"
+        message = first["msg"][:1].lower() + first["msg"][1:]
+        raise SettingsError(f"{name} is {first['input']!r}; {message}") from broken
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the SLUICE_ variables that name no setting: most likely misspelt, and worth a warning."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | _FOREIGN
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

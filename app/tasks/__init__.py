@@ -1,0 +1,1 @@
+"""Task heads: a model's arrays in, their meaning out. numpy only."""

@@ -1,0 +1,46 @@
+"""Classification: logits in, labels and probabilities out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """One text's answer: the best label, its probability, and every label's."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return probabilities float32[B, C] of ``logits`` float32[B, C]."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))  # [B, C]
+    probabilities: Floats = shifted / shifted.sum(axis=-1, keepdims=True)  # [B, C]
+    return probabilities
+
+
+def classify(logits: Floats, labels: list[str]) -> list[Classified]:
+    """Return one answer a row of ``logits`` float32[B, C], in order; ``labels`` names the C columns."""
+    if logits.ndim != 2 or logits.shape[1] != len(labels):  # noqa: PLR2004 - rows and columns
+        raise ValueError(f"This is a bug: logits of shape {logits.shape} for {len(labels)} labels")
+    rows = softmax(logits).tolist()
+    best = logits.argmax(axis=1).tolist()
+    return [
+        Classified(labels[at], row[at], dict(zip(labels, row, strict=True))) for at, row in zip(best, rows, strict=True)
+    ]
+
+
+def token_weights(attribution: Floats, column: int) -> list[float]:
+    """Return how much each token speaks for label ``column`` against the others, float[T].
+
+    ``attribution`` float32[T, C] holds each token's additive share of each logit; the weight is the share of this
+    label less the mean share of the others, so that a token which raises all labels alike weighs nothing.
+    """
+    others = np.delete(attribution, column, axis=1).mean(axis=1)  # [T]
+    weights: list[float] = (attribution[:, column] - others).tolist()
+    return weights

@@ -1,0 +1,1 @@
+"""What is done to a caller's text before any model sees it: its language, its sentences."""
