@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -29,6 +38,7 @@ class Metrics:
 
     def __init__(self, version: str, shared_dir: Path | None = None) -> None:
         """Declare every series; ``shared_dir`` is where several worker processes keep theirs (see ``share``)."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no query here needs
         self._shared_dir = shared_dir
         self.registry = r = CollectorRegistry()
         self.requests = Counter("sluice_requests", "Requests answered.", ["route", "code"], registry=r)

@@ -1,6 +1,6 @@
 """Every setting, read once from the environment into a frozen object.
 
-A setting ``x`` is the variable ``SLUICE_X``; docs/settings.md lists them. Nothing else in serving reads the environment.
+A setting ``x`` is the variable ``SLUICE_X``; docs/settings.md lists them. Nothing else here reads the environment.
 """
 
 import os
@@ -63,9 +63,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console on a terminal and json elsewhere."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The lowest level that is logged."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
 
 
 def load_settings(**overrides: Any) -> Settings:

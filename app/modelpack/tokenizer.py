@@ -17,13 +17,14 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One text as the model reads it: ``ids`` int64[T], and the half-open character span of each token."""
+    """One text as the model reads it: ``ids`` int64[T]."""
 
     ids: Ids
-    offsets: list[tuple[int, int]]
     truncated: bool
     known: int
     """How many of the ids are not the unknown token."""
+    offsets: list[tuple[int, int]] | None
+    """Each token's half-open character span in the caller's text, where it was asked for."""
 
 
 class TextTokenizer:
@@ -48,17 +49,18 @@ class TextTokenizer:
         tokenizer.no_truncation()
         return cls(tokenizer, spec.unk_id, max_tokens)
 
-    def encode(self, texts: Sequence[str]) -> list[Tokens]:
+    def encode(self, texts: Sequence[str], *, with_offsets: bool = False) -> list[Tokens]:
         """Return one ``Tokens`` a text, in order; ids beyond the package's ``max_tokens`` are cut off at the end."""
-        return [self._tokens(row) for row in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        cut = self._tokenizer.encode_batch if with_offsets else self._tokenizer.encode_batch_fast
+        return [self._tokens(row, with_offsets) for row in cut(list(texts), add_special_tokens=False)]
 
-    def _tokens(self, row: Encoding) -> Tokens:
+    def _tokens(self, row: Encoding, with_offsets: bool) -> Tokens:  # noqa: FBT001 - private
         ids = np.array(row.ids[: self._max_tokens], np.int64)  # [T]
         return Tokens(
             ids=ids,
-            offsets=row.offsets[: self._max_tokens],
-            truncated=len(row.ids) > self._max_tokens,
+            truncated=len(row) > self._max_tokens,
             known=int(np.count_nonzero(ids != self._unk_id)),
+            offsets=row.offsets[: self._max_tokens] if with_offsets else None,
         )
 
 

@@ -22,7 +22,15 @@ Answer = tuple[npt.NDArray[Any], ...]
 
 
 class Lane(Hashable, Protocol):
-    """What may run together."""
+    """What may run together: rows of one model that ask for the same outputs."""
+
+    @property
+    def model(self) -> str:
+        """The model's name, for the metrics."""
+
+    @property
+    def version(self) -> str:
+        """The model's version, for the metrics."""
 
     def run(self, rows: Sequence[Ids]) -> Sequence[Answer]:
         """Return one answer a row, in order; called from an inference thread."""
@@ -38,6 +46,19 @@ class Batch:
     cells: int
     started: float
     ended: float
+
+
+class Observer(Protocol):
+    """Whoever counts; called on the event loop."""
+
+    def batch(self, batch: Batch) -> None:
+        """One run of the runtime is done."""
+
+    def dropped(self, reason: str, rows: int) -> None:
+        """Rows left the queue unanswered: ``cancelled`` or ``expired``."""
+
+    def queue(self, rows: int, tokens: int) -> None:
+        """So much waits now."""
 
 
 @dataclass(slots=True)
@@ -68,29 +89,17 @@ class Batcher:
         threads: int,
         budget: Budget,
         max_queue_tokens: int,
-        on_batch: Callable[[Batch], None],
-        on_drop: Callable[[str, int], None],
+        observer: Observer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``on_batch`` and ``on_drop(reason, rows)`` are called on the event loop."""
+        """``clock`` stands in for ``time.monotonic``."""
         self._waiting = Waiting(budget, max_queue_tokens)
         self._count = threads
-        self._on_batch = on_batch
-        self._on_drop = on_drop
+        self._observer = observer
         self._clock = clock
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
-
-    @property
-    def queued_rows(self) -> int:
-        """Rows waiting now."""
-        return self._waiting.rows
-
-    @property
-    def queued_tokens(self) -> int:
-        """Tokens waiting now."""
-        return self._waiting.tokens
 
     def start(self) -> None:
         """Start the threads; call it on the event loop that will submit."""
@@ -121,6 +130,7 @@ class Batcher:
         )
         pending.rows = [Row(pending, at, ids) for at, ids in enumerate(rows)]
         self._waiting.put(pending)
+        self._observer.queue(self._waiting.rows, self._waiting.tokens)
         alarm = self._loop.call_later(timeout_s, self._expire, pending)
         try:
             return await pending.future
@@ -182,7 +192,8 @@ class Batcher:
             pending.left -= 1
             if not pending.left and not pending.future.done():
                 pending.future.set_result(whole)
-        self._on_batch(batch)
+        self._observer.batch(batch)
+        self._observer.queue(self._waiting.rows, self._waiting.tokens)
 
     def _broken(self, row: Row, broken: Exception) -> None:
         if not isinstance(broken, SluiceError):
@@ -204,7 +215,8 @@ class Batcher:
 
     def _drop(self, reason: str, rows: int) -> None:
         if rows:
-            self._on_drop(reason, rows)
+            self._observer.dropped(reason, rows)
+            self._observer.queue(self._waiting.rows, self._waiting.tokens)
 
 
 def _answers(lane: Lane, rows: list[Row]) -> Sequence[Answer]:

@@ -78,7 +78,7 @@ class Waiting:
             if self._tokens and self._tokens + tokens > self._max_tokens:
                 raise QueueFull(
                     f"{self._tokens} tokens are waiting and this request has {tokens}; expected at most "
-                    f"{self._max_tokens} in all: try again in a moment"
+                    f"{self._max_tokens} in all"
                 )
             lane = self._by_length.setdefault(job.lane, [])
             for row in job.rows:

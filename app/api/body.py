@@ -1,0 +1,12 @@
+"""JSON bodies, written by orjson: the standard library's encoder costs twenty times as much."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi.responses import Response
+
+
+def json_response(content: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return ``content`` as a JSON answer."""
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")

@@ -1,0 +1,69 @@
+"""GET /v1/models: what is served, and what was refused and why."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from app.api.body import json_response
+from app.api.examples import MODEL, MODELS, answers
+from app.api.schemas import ModelInfo, ModelList
+from app.runtime.model import Model
+from app.runtime.registry import Entry, Registry
+
+
+def router(registry: Registry) -> APIRouter:
+    """Return the listing routes over ``registry``."""
+    routes = APIRouter(tags=["models"])
+
+    @routes.get(
+        "/v1/models",
+        summary="List every package",
+        responses=answers(ok={"model": ModelList, "content": MODELS}),
+    )
+    async def models() -> Response:
+        """List packages with their versions, those that failed among them with the reason."""
+        return json_response({"models": [describe(registry, name) for name in registry.names]})
+
+    @routes.get(
+        "/v1/models/{name}",
+        summary="Tell of one package",
+        responses=answers(404, ok={"model": ModelInfo, "content": MODEL}),
+    )
+    async def model(name: str) -> Response:
+        """Tell a package's task, languages, labels, versions, state, and the figures of its card."""
+        return json_response(describe(registry, name))
+
+    return routes
+
+
+def describe(registry: Registry, name: str) -> dict[str, Any]:
+    """Return a package's listing; ``ModelNotFound`` where there is none of that name."""
+    versions = registry.versions(name)
+    opened = [entry for entry in versions.values() if isinstance(entry, Model)]
+    manifest = opened[-1].manifest if opened else None
+    return {
+        "name": name,
+        "task": manifest and manifest.task,
+        "description": manifest and manifest.description,
+        "languages": manifest.languages if manifest else [],
+        "labels": manifest.labels if manifest else [],
+        "default_version": manifest and manifest.version,
+        "versions": [_version(number, entry) for number, entry in sorted(versions.items())],
+    }
+
+
+def _version(number: int, entry: Entry) -> dict[str, Any]:
+    if not isinstance(entry, Model):
+        nothing = dict.fromkeys(("precision", "provider", "provider_note", "max_tokens"))
+        return {"version": number, "state": "failed", "reason": entry.reason, **nothing, "evaluation": []}
+    return {
+        "version": number,
+        "state": "ready",
+        "reason": None,
+        "precision": entry.session.precision,
+        "provider": entry.provider.device,
+        "provider_note": entry.provider.note,
+        "max_tokens": entry.manifest.limits.max_tokens,
+        "evaluation": [figures.model_dump(mode="json") for figures in entry.manifest.evaluation],
+    }

@@ -1,0 +1,147 @@
+"""POST /v1/<task>: texts in, answers out."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.api.body import json_response
+from app.api.disconnect import CancelledWhenGone
+from app.api.examples import SENTIMENT_ANSWERS, SENTIMENT_REQUESTS, answers
+from app.api.refusal import refuse
+from app.api.schemas import SentimentRequest, SentimentResponse, parse_request
+from app.api.trace import Trace, trace_of
+from app.errors import InvalidRequest, UnsupportedMediaType
+from app.exchange import Failure, Query, Reply, Result
+from app.service import Service
+from app.tasks.classify import Classified
+
+SENTIMENT_CODES = (400, 413, 415, 422, 429, 500, 503, 504)
+_CLIENT_CLOSED = 499
+_DIGITS = 6
+# curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
+_READ_AS_JSON = {"", "application/json", "application/x-www-form-urlencoded"}
+
+
+def router(service: Service) -> APIRouter:
+    """Return the prediction routes over ``service``."""
+    routes = APIRouter(tags=["predict"])
+
+    @routes.post(
+        "/v1/sentiment",
+        summary="Judge texts: negative, neutral or positive",
+        response_model=None,
+        responses=answers(404, *SENTIMENT_CODES, ok={"model": SentimentResponse, "content": SENTIMENT_ANSWERS}),
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": SentimentRequest.model_json_schema(),
+                        "examples": SENTIMENT_REQUESTS,
+                    }
+                },
+            }
+        },
+    )
+    async def sentiment(request: Request) -> Response:
+        """Answer each text on its own.
+
+        A text that has no answer is an entry in `errors`, and the others are answered. Where not one text has an
+        answer the status is 422.
+        """
+        trace = trace_of(request.scope)
+        _refuse_media_type(request)
+        service.refuse_unless_ready()  # before the body is read: it would be read for nothing
+        asked = parse_request(await request.body())
+        trace.items = len(asked.inputs)
+        query = Query(asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences)
+        async with CancelledWhenGone(request.receive) as client:
+            reply = await service.answer("sentiment", query)
+        if client.gone:
+            return Response(status_code=_CLIENT_CLOSED)
+        return _respond(reply, trace)
+
+    return routes
+
+
+def _refuse_media_type(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"Content-Encoding is {encoding!r}; expected none")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _READ_AS_JSON and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"Content-Type is {media_type!r}; expected application/json")
+
+
+def _respond(reply: Reply, trace: Trace) -> Response:
+    if not reply.results:
+        first = reply.failures[0]
+        error = InvalidRequest(f"inputs.{first.index}: {first.error}")
+        return refuse(error, trace, code=first.error.code, errors=[_failure(failure) for failure in reply.failures])
+    body = answer_body(reply, total_s=time.perf_counter() - trace.started)
+    trace.tokens = sum(result.tokens for result in reply.results)
+    trace.model = body["model"]
+    trace.timings_ms = body["timings_ms"]
+    return json_response(body)
+
+
+def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
+    """Return the JSON of a reply; the model named at its head is the first result's."""
+    head = reply.results[0] if reply.results else None
+    return {
+        "model": head and head.model,
+        "version": head and head.version,
+        "results": [_result(result, head) for result in reply.results],
+        "errors": [_failure(failure) for failure in reply.failures],
+        "timings_ms": {
+            "tokenize": _ms(reply.timings.tokenize),
+            "queue": _ms(reply.timings.queue),
+            "infer": _ms(reply.timings.infer),
+            "total": _ms(total_s),
+        },
+    }
+
+
+def _result(result: Result, head: Result | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "index": result.index,
+        **_classified(result.answer),
+        "language": result.language,
+        "tokens": result.tokens,
+        "truncated": result.truncated,
+    }
+    if head and (result.model, result.version) != (head.model, head.version):
+        body |= {"model": result.model, "version": result.version}
+    if result.explanation is not None:
+        body["explanation"] = [
+            {
+                "text": result.text[token.start : token.end],
+                "start": token.start,
+                "end": token.end,
+                "weight": round(token.weight, _DIGITS),
+            }
+            for token in result.explanation
+        ]
+    if result.sentences is not None:
+        body["sentences"] = [
+            {"start": sentence.start, "end": sentence.end, **_classified(sentence.answer)}
+            for sentence in result.sentences
+        ]
+        if result.sentences_left_out:
+            body["sentences_left_out"] = result.sentences_left_out
+    return body
+
+
+def _classified(answer: Classified) -> dict[str, Any]:
+    scores = {label: round(score, _DIGITS) for label, score in answer.scores.items()}
+    return {"label": answer.label, "score": scores[answer.label], "scores": scores}
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {"index": failure.index, "code": failure.error.code, "message": str(failure.error)}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

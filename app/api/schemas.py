@@ -1,0 +1,174 @@
+"""The JSON of every route, as the documentation shows it and as requests are checked."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+
+from app.errors import InvalidRequest, MalformedJson
+from app.modelpack.manifest import Name
+
+
+def _as_list(inputs: object) -> object:
+    return [inputs] if isinstance(inputs, str) else inputs
+
+
+class SentimentRequest(BaseModel):
+    """Texts to be judged, and what to tell of each."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    inputs: Annotated[
+        list[str],
+        BeforeValidator(_as_list),
+        Field(min_length=1),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    ] = Field(description="One text, or a list of texts.")
+    model: Name | None = Field(None, description="A package's name; default the package for each text's language.")
+    version: Annotated[int, Field(ge=1)] | None = Field(None, description="A package's version; default the highest.")
+    language: Annotated[str, StringConstraints(pattern=r"^(auto|[a-z]{2,3})$")] = Field(
+        "auto", description="The texts' language as an ISO 639 code, or auto: told by each text's script."
+    )
+    explain: bool = Field(False, description="Add each token's weight for the label.")
+    sentences: bool = Field(False, description="Add each sentence's own label.")
+
+
+def parse_request(body: bytes) -> SentimentRequest:
+    """Return the request in ``body``; ``MalformedJson``, or ``InvalidRequest`` that names field, value and form."""
+    try:
+        return SentimentRequest.model_validate_json(body)
+    except ValidationError as broken:
+        first = broken.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise MalformedJson(f"the body is not JSON: {first['ctx']['error']}") from broken
+        raise InvalidRequest(_complaint(first)) from broken
+
+
+def _complaint(first: Any) -> str:
+    if not first["loc"]:
+        return "the body is not an object; expected a JSON object with the field 'inputs'"
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{field} is missing; expected a text or a list of texts"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(SentimentRequest.model_fields)
+        return f"{field} is no field of this request; expected some of {known}"
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    return f"{field} is {_shown(first['input'])}; {message}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - an error's text stays one line
+
+
+class TokenWeight(BaseModel):
+    """A token, where it stands in the text, and how much it speaks for the label."""
+
+    text: str
+    start: int
+    end: int
+    weight: float = Field(
+        description="Share of the label's logit less the mean share of the others; above 0 it speaks for."
+    )
+
+
+class SentenceResult(BaseModel):
+    """A sentence's own answer, and where it stands in the text."""
+
+    start: int
+    end: int
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+class SentimentResult(BaseModel):
+    """One text's answer."""
+
+    index: int = Field(description="The text's place in inputs.")
+    label: str
+    score: float = Field(description="Probability of the label.")
+    scores: dict[str, float] = Field(description="Probability of every label.")
+    language: str
+    tokens: int = Field(description="Tokens that the model read.")
+    truncated: bool = Field(
+        description="True where the text is longer than the model reads, and only its head counted."
+    )
+    model: str | None = Field(None, description="Present where it is another package than the answer's own.")
+    version: int | None = Field(None, description="Present with model.")
+    explanation: list[TokenWeight] | None = Field(None, description="Present where explain was asked for.")
+    sentences: list[SentenceResult] | None = Field(None, description="Present where sentences was asked for.")
+    sentences_left_out: int | None = Field(None, description="Present where the text has too many sentences.")
+
+
+class ItemFailure(BaseModel):
+    """One text's error; the other texts are answered."""
+
+    index: int
+    code: Literal["empty_text", "no_usable_text", "text_too_long", "unsupported_language"]
+    message: str
+
+
+class StageTimings(BaseModel):
+    """Where the time went, in milliseconds; total is from the request's arrival to its answer's writing."""
+
+    tokenize: float
+    queue: float
+    infer: float
+    total: float
+
+
+class SentimentResponse(BaseModel):
+    """The answers and the errors, each by the index of its text."""
+
+    model: str
+    version: int
+    results: list[SentimentResult]
+    errors: list[ItemFailure]
+    timings_ms: StageTimings
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is not 2xx."""
+
+    error: str = Field(description="What is wrong and what was expected.")
+    code: str = Field(description="A stable name of the error.")
+    request_id: str = Field(description="The request's id, as in the X-Request-Id header and in the log.")
+    errors: list[ItemFailure] | None = Field(None, description="Present where not one text could be answered.")
+
+
+class VersionInfo(BaseModel):
+    """One version of a package."""
+
+    version: int
+    state: Literal["ready", "failed"]
+    reason: str | None = Field(description="Why it failed.")
+    precision: str | None
+    provider: str | None
+    provider_note: str | None = Field(description="How the provider came to be chosen.")
+    max_tokens: int | None
+    evaluation: list[dict[str, Any]] = Field(description="The figures of its card, with the baseline's beside them.")
+
+
+class ModelInfo(BaseModel):
+    """A package with all its versions; task, languages and labels are those of the version served by default."""
+
+    name: str
+    task: str | None
+    description: str | None
+    languages: list[str]
+    labels: list[str]
+    default_version: int | None
+    versions: list[VersionInfo]
+
+
+class ModelList(BaseModel):
+    """Every package, those that failed among them."""
+
+    models: list[ModelInfo]
+
+
+class Health(BaseModel):
+    """A probe's answer."""
+
+    status: Literal["live", "ready"]

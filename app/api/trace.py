@@ -1,0 +1,34 @@
+"""What is known of one request while it is answered, for its log line and its metrics."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_KEY = "sluice.trace"
+
+
+@dataclass(slots=True)
+class Trace:
+    """One request: filled in by the stages it passes."""
+
+    request_id: str
+    started: float
+    """On ``time.perf_counter``."""
+    items: int = 0
+    tokens: int = 0
+    model: str | None = None
+    error_code: str | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+def put_trace(scope: MutableMapping[str, Any], trace: Trace) -> None:
+    """Attach a request's trace to its ASGI scope."""
+    scope[_KEY] = trace
+
+
+def trace_of(scope: MutableMapping[str, Any]) -> Trace:
+    """Return the trace that the guard attached."""
+    trace = scope[_KEY]
+    if not isinstance(trace, Trace):
+        raise TypeError("This is a bug: a request passed no guard")
+    return trace

@@ -1,0 +1,107 @@
+"""The command ``sluice``: serve, predict, models."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+
+from app import logs, workers
+from app.api.catalogue import describe
+from app.api.predict import answer_body
+from app.errors import RequestError, StartupError
+from app.exchange import Query
+from app.main import Parts
+from app.settings import Settings, load_settings, unknown_variables
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve LSTM and GRU text models on ONNX Runtime.")
+
+ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the packages (SLUICE_MODELS_DIR).")]
+
+_BAD_START = 2
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (SLUICE_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (SLUICE_PORT).")] = None,
+    processes: Annotated[int | None, typer.Option("--workers", help="Server processes (SLUICE_WORKERS).")] = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Serve over HTTP until SIGTERM; every setting is a SLUICE_ variable, of which the options here are a few."""
+    settings = _settings(host=host, port=port, workers=processes, models_dir=models_dir)
+    for name in unknown_variables():
+        typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
+    try:
+        workers.serve(settings)
+    except StartupError as error:
+        _give_up(error)
+
+
+@app.command()
+def predict(
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; without any, one a line of standard input.")] = None,
+    model: Annotated[str | None, typer.Option(help="A package's name; default by language.")] = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Judge texts without a server, one line of JSON a text."""
+    settings = _settings(models_dir=models_dir)
+    logs.configure("console", "error")
+    lines = texts or [line.rstrip("\n") for line in sys.stdin]
+    try:
+        failed = asyncio.run(_predict(settings, lines, model))
+    except (StartupError, RequestError) as error:
+        _give_up(error)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def models(models_dir: ModelsDir = None) -> None:
+    """List the packages as JSON, those that were refused with the reason."""
+    settings = _settings(models_dir=models_dir)
+    logs.configure("console", "error")
+    try:
+        parts = Parts(settings)
+    except StartupError as error:
+        _give_up(error)
+    parts.registry.open_all()
+    _write({"models": [describe(parts.registry, name) for name in parts.registry.names]})
+    raise typer.Exit(1 if parts.registry.failed else 0)
+
+
+async def _predict(settings: Settings, lines: list[str], model: str | None) -> int:
+    """Write each line's answer in order; return how many had none."""
+    failed = 0
+    async with Parts(settings).running() as service:
+        for first in range(0, len(lines), settings.max_items):
+            started = time.perf_counter()
+            reply = await service.answer("sentiment", Query(lines[first : first + settings.max_items], model))
+            failed += len(reply.failures)
+            answers = answer_body(reply, time.perf_counter() - started)
+            found = sorted([*answers["results"], *answers["errors"]], key=lambda answer: answer["index"])
+            for answer in found:
+                _write({**answer, "index": first + answer["index"]})
+    return failed
+
+
+def _settings(**overrides: object) -> Settings:
+    try:
+        return load_settings(**overrides)
+    except StartupError as error:
+        _give_up(error)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    typer.echo(f"sluice: {error}", err=True)
+    raise typer.Exit(_BAD_START) from error
+
+
+def _write(line: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,80 @@
+"""What a caller asks and what comes back, as plain values that know nothing of HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.errors import ItemError
+from app.tasks.classify import Classified
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a caller asks of the texts."""
+
+    texts: Sequence[str]
+    model: str | None = None
+    version: int | None = None
+    language: str = "auto"
+    explain: bool = False
+    sentences: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWeight:
+    """A token's span in the caller's text and how much it speaks for the label, in logits."""
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceAnswer:
+    """A sentence's span in the caller's text and its own answer."""
+
+    start: int
+    end: int
+    answer: Classified
+
+
+@dataclass(slots=True)
+class Result:
+    """One text's answer."""
+
+    index: int
+    text: str
+    model: str
+    version: int
+    language: str
+    tokens: int
+    truncated: bool
+    answer: Classified
+    explanation: list[TokenWeight] | None = None
+    sentences: list[SentenceAnswer] | None = None
+    sentences_left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One text's error."""
+
+    index: int
+    error: ItemError
+
+
+@dataclass(slots=True)
+class Timings:
+    """Where the time of a request went, in seconds."""
+
+    tokenize: float = 0.0
+    queue: float = 0.0
+    infer: float = 0.0
+
+
+@dataclass(slots=True)
+class Reply:
+    """Results and failures, each in the order of the texts."""
+
+    results: list[Result] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)

@@ -1,0 +1,131 @@
+"""The composition root: every part is made here, once, and handed to those who need it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+from fastapi import FastAPI
+
+from app import __version__
+from app.api import catalogue, health, predict, refusal
+from app.api.guard import OTHER_ROUTE, Guard
+from app.errors import ItemError, StartupError, codes
+from app.metrics import Metrics
+from app.runtime.model import open_model
+from app.runtime.providers import choose
+from app.runtime.registry import Registry
+from app.runtime.threads import usable_cores
+from app.scheduling.batcher import Batcher
+from app.scheduling.observer import BatchObserver
+from app.scheduling.policy import Budget
+from app.service import NO_MODEL, Service
+from app.settings import Settings, load_settings
+
+log = structlog.get_logger("sluice")
+
+_ROUTE_CODES = {
+    "/v1/sentiment": (200, 404, *predict.SENTIMENT_CODES),
+    "/v1/models": (200,),
+    "/v1/models/{name}": (200, 404),
+    "/health/live": (200,),
+    "/health/ready": (200, 503),
+    "/metrics": (200,),
+    OTHER_ROUTE: (404, 405),
+}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application over ``settings`` (default: the environment's); nothing runs before its lifespan does.
+
+    Raises ``StartupError`` where the process must not start: a bad setting, a missing provider or folder.
+    """
+    settings = settings or load_settings()
+    parts = Parts(settings)
+    app = FastAPI(
+        title="Sluice",
+        version=__version__,
+        summary="LSTM and GRU text models on ONNX Runtime",
+        lifespan=parts.lifespan,
+    )
+    app.state.service = parts.service
+    refusal.install(app)
+    for router in (predict.router(parts.service), catalogue.router(parts.registry), health.router(parts.service)):
+        app.include_router(router)
+    routes = frozenset(_ROUTE_CODES) - {OTHER_ROUTE}
+    app.add_middleware(Guard, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=routes)
+    for route, statuses in _ROUTE_CODES.items():
+        parts.metrics.declare_route(route, map(str, statuses))
+    return app
+
+
+class Parts:
+    """Everything below HTTP, wired; ``running`` opens the models and stops the threads again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.metrics = Metrics(__version__, settings.metrics_dir if settings.workers > 1 else None)
+        self.registry = _registry(settings)
+        self._batcher = Batcher(
+            threads=settings.threads or max(1, usable_cores() // settings.workers),
+            budget=Budget(settings.max_batch_cells, settings.max_batch_rows, settings.max_padding_share),
+            max_queue_tokens=settings.max_queue_tokens,
+            observer=BatchObserver(self.metrics),
+        )
+        self.service = Service(self.registry, settings, self.metrics, self._batcher)
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Open and warm up beside the running server, which answers probes meanwhile; then serve; then drain."""
+        self._batcher.start()
+        opening = asyncio.create_task(self.open())
+        try:
+            yield
+        finally:
+            self.service.drain()
+            await opening
+            await asyncio.to_thread(self._batcher.close)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Service]:
+        """Yield the service once its models are open, without a server around it."""
+        self._batcher.start()
+        await self.open()
+        try:
+            yield self.service
+        finally:
+            self.service.drain()
+            await asyncio.to_thread(self._batcher.close)
+
+    async def open(self) -> None:
+        """Open every package and say what came of it."""
+        try:
+            await asyncio.to_thread(self.registry.open_all)
+        except Exception:
+            log.exception("models_unopened")  # the process stays up and not ready, which an operator sees
+            return
+        self._announce()
+        if self.service.phase == "starting":
+            self.service.phase = "ready"
+            self.metrics.ready.set(1 if self.registry.ready else 0)
+            log.info("ready" if self.registry.ready else "no_model", models=len(self.registry.ready))
+
+    def _announce(self) -> None:
+        self.metrics.declare_model(NO_MODEL, NO_MODEL, "sentiment", codes(ItemError))
+        for model in self.registry.ready:
+            name, version, task = model.package.name, str(model.package.version), model.manifest.task
+            self.metrics.declare_model(name, version, task, ["ok", *codes(ItemError)])
+            self.metrics.model_info.labels(name, version, task, model.session.precision, model.provider.device).set(1)
+            log.info("model_ready", model=name, version=version, precision=model.session.precision)
+        for refused in self.registry.failed:
+            log.error("model_failed", model=refused.name, version=refused.version, reason=refused.reason)
+        self.metrics.models.labels("ready").set(len(self.registry.ready))
+        self.metrics.models.labels("failed").set(len(self.registry.failed))
+
+
+def _registry(settings: Settings) -> Registry:
+    if not settings.models_dir.is_dir():
+        raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
+    provider = choose(settings.provider)
+    log.info("provider", device=provider.device, note=provider.note)
+    return Registry(settings.models_dir, partial(open_model, provider=provider, precision=settings.precision))

@@ -1,0 +1,231 @@
+"""One request's journey, a line per stage: check, route, tokenize, batch, answer."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from app.errors import (
+    Draining,
+    EmptyText,
+    ItemError,
+    ModelNotFound,
+    NotReady,
+    NoUsableText,
+    TextTooLong,
+    TooManyItems,
+    UnsupportedLanguage,
+)
+from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
+from app.metrics import Metrics
+from app.modelpack.manifest import Task
+from app.modelpack.tokenizer import Tokens
+from app.runtime.model import Model
+from app.runtime.registry import Registry
+from app.scheduling.batcher import Answer, Answers, Batcher
+from app.settings import Settings
+from app.tasks.classify import classify, token_weights
+from app.text.language import detect
+from app.text.sentences import Sentence, sentences
+
+Phase = Literal["starting", "ready", "draining"]
+
+NO_MODEL = "none"
+"""The model label of texts that were refused before any model was chosen."""
+
+_TOKENIZE_INLINE_CHARS = 20_000
+"""Beyond about a millisecond of tokenizing, the event loop has better things to do."""
+
+
+@dataclass(slots=True)
+class _Item:
+    """One text on its way."""
+
+    index: int
+    text: str
+    language: str
+    model: Model
+    tokens: Tokens | None = None
+    parts: list[tuple[Sentence, Tokens]] = field(default_factory=list)
+    left_out: int = 0
+
+
+class Service:
+    """Answers queries with the models of a registry through one batcher."""
+
+    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batcher) -> None:
+        self.registry = registry
+        self.metrics = metrics
+        self.phase: Phase = "starting"
+        self._settings = settings
+        self._batcher = batcher
+
+    def drain(self) -> None:
+        """Take no more work from now on; what is in flight is finished."""
+        self.phase = "draining"
+        self.metrics.ready.set(0)
+
+    def refuse_unless_ready(self) -> None:
+        """Raise ``NotReady`` or ``Draining`` where the service takes no work."""
+        if self.phase == "starting":
+            raise NotReady("models are still being opened; GET /health/ready tells when they are")
+        if self.phase == "draining":
+            raise Draining("this process is stopping; send the request to another")
+        if not self.registry.ready:
+            raise NotReady("no model could be opened; GET /v1/models says why")
+
+    async def answer(self, task: Task, query: Query) -> Reply:
+        """Return every text's answer or error; ``RequestError`` where the whole request is refused."""
+        self.refuse_unless_ready()
+        if len(query.texts) > self._settings.max_items:
+            raise TooManyItems(f"inputs has {len(query.texts)} texts; expected at most {self._settings.max_items}")
+        reply = Reply()
+        groups = self._route(task, query, reply)
+        await _together([self._group(task, query, model, items, reply) for model, items in groups.items()])
+        reply.results.sort(key=lambda result: result.index)
+        reply.failures.sort(key=lambda failure: failure.index)
+        return reply
+
+    def _route(self, task: Task, query: Query, reply: Reply) -> dict[Model, list[_Item]]:
+        named = self.registry.get(task, query.model, query.version) if query.model is not None else None
+        groups: dict[Model, list[_Item]] = {}
+        for index, text in enumerate(query.texts):
+            try:
+                item = self._item(task, query, named, index, text)
+            except ItemError as error:
+                self._fail(reply, task, None, Failure(index, error))
+            else:
+                groups.setdefault(item.model, []).append(item)
+        return groups
+
+    def _item(self, task: Task, query: Query, named: Model | None, index: int, text: str) -> _Item:
+        if not text or text.isspace():
+            raise EmptyText("the text is empty; expected at least one character that is not white space")
+        if len(text) > self._settings.max_item_chars:
+            raise TextTooLong(f"the text has {len(text)} characters; expected at most {self._settings.max_item_chars}")
+        language = detect(text) if query.language == "auto" else query.language
+        model = named or self._default(task, language, query.version)
+        # A text without letters (":-)", "10/10") is any language, so the model's own first.
+        language = language or model.manifest.languages[0]
+        if language not in model.manifest.languages:
+            raise UnsupportedLanguage(
+                f"the text's language is {language!r}; expected one of {model.manifest.languages}, "
+                f"which model {model.package.name!r} serves"
+            )
+        return _Item(index, text, language, model)
+
+    def _default(self, task: Task, language: str | None, version: int | None) -> Model:
+        served = self.registry.languages(task)
+        if not served:
+            raise ModelNotFound(f"no model for {task} is here")
+        model = self.registry.default(task, language or served[0])
+        if model is None:
+            raise UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
+        return model if version is None else self.registry.get(task, model.package.name, version)
+
+    async def _group(self, task: Task, query: Query, model: Model, items: list[_Item], reply: Reply) -> None:
+        ready = await self._tokenized(task, query, model, items, reply)
+        if not ready:
+            return
+        rows = [tokens.ids for item in ready for tokens in _all_tokens(item)]
+        lane = model.explained if query.explain else model.plain
+        answers = await self._batcher.submit(lane, rows, self._settings.timeout_ms / 1000)
+        self._observe_job(model, answers, reply.timings)
+        at = iter(answers.rows)
+        for item in ready:
+            reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
+        self.metrics.items.labels(model.package.name, str(model.package.version), task, "ok").inc(len(ready))
+
+    async def _tokenized(self, task: Task, query: Query, model: Model, items: list[_Item], reply: Reply) -> list[_Item]:
+        """Return the items with their tokens; those without a known token become failures."""
+        started = time.perf_counter()
+        if sum(len(item.text) for item in items) > _TOKENIZE_INLINE_CHARS:
+            await asyncio.to_thread(self._tokenize, query, model, items)
+        else:
+            self._tokenize(query, model, items)
+        spent = time.perf_counter() - started
+        self.metrics.tokenize_seconds.labels(model.package.name, str(model.package.version)).observe(spent)
+        reply.timings.tokenize += spent
+        ready = []
+        for item in items:
+            if item.tokens is not None and item.tokens.known:
+                ready.append(item)
+            else:
+                error = NoUsableText(f"model {model.package.name!r} knows nothing of the text; expected words it knows")
+                self._fail(reply, task, model, Failure(item.index, error))
+        return ready
+
+    def _tokenize(self, query: Query, model: Model, items: list[_Item]) -> None:
+        """Cut each item's text, and each of its sentences where asked, in one call of the tokenizer."""
+        spans: list[list[Sentence]] = [[] for _ in items]
+        if query.sentences:
+            for item, own in zip(items, spans, strict=True):
+                found = sentences(item.text, item.language)
+                own.extend(found[: self._settings.max_sentences])
+                item.left_out = len(found) - len(own)
+        texts = [item.text for item in items]
+        texts += [item.text[s.start : s.end] for item, own in zip(items, spans, strict=True) for s in own]
+        cut = iter(model.tokenizer.encode(texts, with_offsets=query.explain))
+        for item in items:
+            item.tokens = next(cut)
+        for item, own in zip(items, spans, strict=True):
+            item.parts = [(span, tokens) for span, tokens in ((span, next(cut)) for span in own) if tokens.known]
+
+    def _observe_job(self, model: Model, answers: Answers, timings: Timings) -> None:
+        queued = max(0.0, answers.started - answers.submitted)
+        self.metrics.queue_seconds.labels(model.package.name, str(model.package.version)).observe(queued)
+        timings.queue = max(timings.queue, queued)
+        timings.infer = max(timings.infer, answers.ended - answers.started)
+
+    def _fail(self, reply: Reply, task: Task, model: Model | None, failure: Failure) -> None:
+        reply.failures.append(failure)
+        labels = (model.package.name, str(model.package.version)) if model else (NO_MODEL, NO_MODEL)
+        self.metrics.items.labels(*labels, task, failure.error.code).inc()
+
+
+async def _together(work: list[Coroutine[Any, Any, None]]) -> None:
+    """Await all; where one fails, cancel the others, since the request is lost."""
+    if len(work) == 1:
+        await work[0]
+        return
+    tasks = [asyncio.create_task(part) for part in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _all_tokens(item: _Item) -> list[Tokens]:
+    whole = [item.tokens] if item.tokens is not None else []
+    return whole + [tokens for _, tokens in item.parts]
+
+
+def _result(item: _Item, query: Query, answers: list[Answer]) -> Result:
+    labels = item.model.manifest.labels
+    whole, *parts = classify(np.stack([answer[0] for answer in answers]), labels)
+    tokens = _all_tokens(item)[0]
+    package = item.model.package
+    result = Result(
+        index=item.index,
+        text=item.text,
+        model=package.name,
+        version=package.version,
+        language=item.language,
+        tokens=len(tokens.ids),
+        truncated=tokens.truncated,
+        answer=whole,
+    )
+    if query.explain:
+        weights = token_weights(answers[0][1], labels.index(whole.label))
+        result.explanation = [
+            TokenWeight(start, end, weight) for (start, end), weight in zip(tokens.offsets or [], weights, strict=True)
+        ]
+    if query.sentences:
+        spans = [span for span, _ in item.parts]
+        result.sentences = [SentenceAnswer(s.start, s.end, own) for s, own in zip(spans, parts, strict=True)]
+        result.sentences_left_out = item.left_out
+    return result
