@@ -1,0 +1,463 @@
+"""Write the dashboard, dashboards/sluice.json: `python deploy/grafana/build.py`, or with --check only compare.
+
+Nobody reviews 1,600 lines of JSON; these lines can be, and the file is what they make.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from grafana_foundation_sdk.builders import common
+from grafana_foundation_sdk.builders.dashboard import (
+    Dashboard,
+    DatasourceVariable,
+    QueryVariable,
+    Row,
+    ThresholdsConfig,
+)
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.builders.stat import Panel as Stat
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.timeseries import Panel as Timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    GraphDrawStyle,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DataSourceRef,
+    DataTransformerConfig,
+    Threshold,
+    ThresholdsMode,
+    VariableRefresh,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+FILE = Path(__file__).parent / "dashboards" / "sluice.json"
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+HERE = 'instance=~"$instance"'
+API = f'{HERE}, route=~"/v[0-9]+/.*"'
+MODEL = f'{HERE}, model=~"$model"'
+WINDOW = "[$__rate_interval]"
+
+Target = tuple[str, str]
+"""A query and the legend of its series."""
+
+
+def rate(series: str, by: str = "") -> str:
+    """Return the summed rate of a counter, over ``by`` where it is given."""
+    return f"sum{f' by ({by})' if by else ''} (rate({series}{WINDOW}))"
+
+
+def quantile(q: float, histogram: str, labels: str, by: str = "") -> str:
+    """Return a quantile of a histogram over all instances, one for each value of ``by``."""
+    return f"histogram_quantile({q}, {rate(f'{histogram}_bucket{{{labels}}}', f'{by}, le' if by else 'le')})"
+
+
+def share(part: str, whole: str) -> str:
+    """Return part/whole, and nothing instead of NaN while the whole is zero."""
+    return f"{part} / ({whole} > 0)"
+
+
+def quantiles(histogram: str, labels: str) -> list[Target]:
+    """Return the three quantiles that are shown of every time."""
+    return [(quantile(q, histogram, labels), f"p{q * 100:.0f}") for q in (0.5, 0.95, 0.99)]
+
+
+ERRORS = rate(f'sluice_requests_total{{{API}, code=~"5.."}}')
+REQUESTS = rate(f"sluice_requests_total{{{API}}}")
+PADDING = rate(f'sluice_cells_total{{{MODEL}, kind="padding"}}')
+CELLS = rate(f"sluice_cells_total{{{MODEL}}}")
+
+
+def stat(title: str, expr: str, unit: str, description: str, steps: list[tuple[float | None, str]]) -> Stat:
+    """Return a tile: the present value, coloured by thresholds, over its recent course."""
+    return (
+        Stat()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .unit(unit)
+        .span(4)
+        .height(4)
+        .color_mode(BigValueColorMode.VALUE)
+        .graph_mode(BigValueGraphMode.AREA)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .thresholds(
+            ThresholdsConfig()
+            .mode(ThresholdsMode.ABSOLUTE)
+            .steps([Threshold(value=value, color=color) for value, color in steps])
+        )
+        .with_target(Dataquery().expr(expr).ref_id("A"))
+    )
+
+
+def graph(title: str, unit: str, targets: list[Target], description: str, *, stacked: bool = False) -> Timeseries:
+    """Return a graph over time, two of which fill a line."""
+    panel = (
+        Timeseries()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .unit(unit)
+        .min(0)
+        .span(12)
+        .height(8)
+        .draw_style(GraphDrawStyle.LINE)
+        .line_width(1)
+        .fill_opacity(30 if stacked else 5)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.TABLE)
+            .placement(LegendPlacement.RIGHT)
+            .show_legend(True)
+            .calcs(["lastNotNull", "max"])
+        )
+        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    )
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
+    for ref_id, (expr, legend) in zip("ABCDEFGH", targets, strict=False):
+        panel.with_target(Dataquery().expr(expr).legend_format(legend).ref_id(ref_id))
+    return panel
+
+
+def overview(board: Dashboard) -> None:
+    """Add the tiles that answer whether anything is wrong."""
+    board.with_row(Row("Overview"))
+    board.with_panel(
+        stat(
+            "Ready instances",
+            f"sum(sluice_ready{{{HERE}}})",
+            "short",
+            "Instances that take requests; the others start, drain or are stuck.",
+            [(None, "red"), (1, "green")],
+        )
+    )
+    board.with_panel(stat("Requests", REQUESTS, "reqps", "API requests, probes left out.", [(None, "blue")]))
+    board.with_panel(
+        stat(
+            "Errors",
+            share(ERRORS, REQUESTS),
+            "percentunit",
+            "Share of API requests answered with 5xx.",
+            [(None, "green"), (0.001, "orange"), (0.01, "red")],
+        )
+    )
+    board.with_panel(
+        stat(
+            "p99 latency",
+            quantile(0.99, "sluice_request_duration_seconds", API),
+            "s",
+            "99 of 100 API requests are answered within this time.",
+            [(None, "green"), (0.1, "orange"), (0.5, "red")],
+        )
+    )
+    board.with_panel(
+        stat(
+            "Texts waiting",
+            f"sum(sluice_queue_rows{{{HERE}}})",
+            "short",
+            "Rows in the queue; a number that stays means too few cores.",
+            [(None, "green"), (100, "orange"), (1000, "red")],
+        )
+    )
+    board.with_panel(
+        stat(
+            "Padding waste",
+            share(PADDING, CELLS),
+            "percentunit",
+            "Share of computed cells that were padding.",
+            [(None, "green"), (0.2, "orange"), (0.4, "red")],
+        )
+    )
+
+
+def traffic(board: Dashboard) -> None:
+    """Add who asks for what, and how much."""
+    board.with_row(Row("Traffic"))
+    board.with_panel(
+        graph(
+            "Requests by route",
+            "reqps",
+            [(rate(f"sluice_requests_total{{{API}}}", "route"), "{{route}}")],
+            "API requests a second.",
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Texts by package",
+            "ops",
+            [(rate(f"sluice_items_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}}")],
+            "Texts a second, answered or refused; a request carries one or many.",
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Tokens computed",
+            "ops",
+            [(rate(f"sluice_cells_total{{{MODEL}}}", "kind"), "{{kind}}")],
+            "Cells a second: the measure of work that the queue and the batches are bounded by.",
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Requests in flight",
+            "short",
+            [(f"sum by (instance) (sluice_requests_in_flight{{{HERE}}})", "{{instance}}")],
+            "Requests received and not yet answered.",
+        )
+    )
+
+
+def errors(board: Dashboard) -> None:
+    """Add what was not answered, and why."""
+    board.with_row(Row("Errors"))
+    board.with_panel(
+        graph(
+            "Answers by status",
+            "reqps",
+            [(rate(f"sluice_requests_total{{{API}}}", "code") + " > 0", "{{code}}")],
+            "4xx are the caller's mistakes, 429 and 503 overload and drains, 504 missed deadlines, 500 ours.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "5xx by route",
+            "percentunit",
+            [
+                (
+                    share(
+                        rate(f'sluice_requests_total{{{API}, code=~"5.."}}', "route"),
+                        rate(f"sluice_requests_total{{{API}}}", "route"),
+                    ),
+                    "{{route}}",
+                )
+            ],
+            "Share of each route's requests answered with 5xx.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Refused and given up",
+            "ops",
+            [
+                (rate(f"sluice_rejected_total{{{HERE}}}", "reason"), "refused: {{reason}}"),
+                (rate(f"sluice_dropped_total{{{HERE}}}", "reason"), "given up: {{reason}}"),
+            ],
+            "Requests refused before any work; texts whose caller left or whose deadline passed while they waited.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Texts not answered",
+            "ops",
+            [(rate(f'sluice_items_total{{{MODEL}, code!="ok"}}', "code"), "{{code}}")],
+            "Single bad texts, told in `errors` of an answer whose other texts were answered.",
+        )
+    )
+
+
+def latency(board: Dashboard) -> None:
+    """Add how long a request takes, and where its time goes."""
+    board.with_row(Row("Latency"))
+    board.with_panel(
+        graph(
+            "Request time",
+            "s",
+            quantiles("sluice_request_duration_seconds", API),
+            "From the first byte to the last, over all API routes.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "p99 by route",
+            "s",
+            [(quantile(0.99, "sluice_request_duration_seconds", API, "route"), "{{route}}")],
+            "The slowest hundredth of each route.",
+        )
+    )
+    stages = ("tokenize", "queue", "infer")
+    board.with_panel(
+        graph(
+            "p99 by stage",
+            "s",
+            [(quantile(0.99, f"sluice_{stage}_duration_seconds", MODEL), stage) for stage in stages],
+            "The slowest hundredth of each stage: long in queue: too few cores; long in infer: long texts.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Mean by stage",
+            "s",
+            [
+                (
+                    share(
+                        rate(f"sluice_{stage}_duration_seconds_sum{{{MODEL}}}"),
+                        rate(f"sluice_{stage}_duration_seconds_count{{{MODEL}}}"),
+                    ),
+                    stage,
+                )
+                for stage in stages
+            ],
+            "Mean time of each stage.",
+            stacked=True,
+        )
+    )
+
+
+def queue(board: Dashboard) -> None:
+    """Add what waits, and how batches are formed of it."""
+    board.with_row(Row("Queue and batches"))
+    board.with_panel(
+        graph(
+            "Waiting",
+            "short",
+            [
+                (f"sum(sluice_queue_rows{{{HERE}}})", "texts"),
+                (f"sum(sluice_queue_tokens{{{HERE}}})", "tokens"),
+            ],
+            "What stands in the queues now. At SLUICE_MAX_QUEUE_TOKENS an instance answers 429.",
+        )
+    )
+    board.with_panel(
+        graph("Time in the queue", "s", quantiles("sluice_queue_duration_seconds", MODEL), "Until the first batch.")
+    )
+    board.with_panel(
+        graph(
+            "Rows of a batch",
+            "short",
+            [
+                (
+                    share(rate(f"sluice_batch_rows_sum{{{MODEL}}}"), rate(f"sluice_batch_rows_count{{{MODEL}}}")),
+                    "mean",
+                ),
+                (quantile(0.95, "sluice_batch_rows", MODEL), "p95"),
+            ],
+            "Texts computed together. 1 is right while nothing waits: a batch is never waited for.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Padding waste",
+            "percentunit",
+            [
+                (
+                    share(
+                        rate(f'sluice_cells_total{{{MODEL}, kind="padding"}}', "model, version"),
+                        rate(f"sluice_cells_total{{{MODEL}}}", "model, version"),
+                    ),
+                    "{{model}}/{{version}}",
+                )
+            ],
+            "Share of computed cells that were padding; SLUICE_MAX_PADDING_SHARE bounds it for each batch.",
+        )
+    )
+
+
+def models(board: Dashboard) -> None:
+    """Add which packages are served, from what, and by what processes."""
+    board.with_row(Row("Models and processes"))
+    board.with_panel(
+        Table()
+        .title("Packages served")
+        .description("Every package of every instance, with the graph and the device that answer.")
+        .datasource(SOURCE)
+        .span(12)
+        .height(8)
+        .show_header(True)
+        .with_target(
+            Dataquery().expr(f"sluice_model_info{{{MODEL}}}").instant().format(PromQueryFormat.TABLE).ref_id("A")
+        )
+        .with_transformation(
+            DataTransformerConfig(
+                id_val="organize",
+                options={"excludeByName": {"Time": True, "Value": True, "__name__": True, "job": True}},
+            )
+        )
+    )
+    board.with_panel(
+        graph(
+            "Packages by state",
+            "short",
+            [(f"sum by (state) (sluice_models{{{HERE}}})", "{{state}}")],
+            "A failed package was refused when it was opened; /v1/models gives the reason.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "CPU",
+            "short",
+            [(rate(f'process_cpu_seconds_total{{{HERE}, job="sluice"}}', "instance"), "{{instance}}")],
+            "Cores in use.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Memory",
+            "bytes",
+            [(f'sum by (instance) (process_resident_memory_bytes{{{HERE}, job="sluice"}})', "{{instance}}")],
+            "Resident memory; it rises with the longest texts seen and then stays.",
+        )
+    )
+
+
+def build() -> str:
+    """Return the dashboard as JSON text."""
+    board = (
+        Dashboard("Sluice")
+        .uid("sluice")
+        .description("Traffic, errors, latency, queue, batches, padding and models of Sluice.")
+        .tags(["sluice"])
+        .readonly()
+        .refresh("10s")
+        .time("now-30m", "now")
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .with_variable(DatasourceVariable("datasource").label("Data source").type("prometheus"))
+    )
+    for name, metric in (("instance", "sluice_build_info"), ("model", "sluice_model_info")):
+        board.with_variable(
+            QueryVariable(name)
+            .label(name.capitalize())
+            .datasource(SOURCE)
+            .query(f"label_values({metric}, {name})")
+            .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .multi(True)
+            .include_all(True)
+            .all_value(".*")
+        )
+    for section in (overview, traffic, errors, latency, queue, models):
+        section(board)
+    dashboard = board.build()
+    # Grafana numbers panels that have no id anew at each load, which breaks links to a panel.
+    for number, panel in enumerate(dashboard.panels or [], start=1):
+        panel.id_val = number
+    return json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+
+
+def main() -> int:
+    """Write the file, or tell whether it is what this script makes."""
+    text = build()
+    if "--check" in sys.argv[1:]:
+        if FILE.read_text("utf-8") == text:
+            return 0
+        sys.stderr.write(f"{FILE} is not what {Path(__file__).name} makes: run it and commit the result\n")
+        return 1
+    FILE.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
