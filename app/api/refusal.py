@@ -14,7 +14,7 @@ _BY_STATUS: dict[int, type[RequestError]] = {404: RouteNotFound, 405: MethodNotA
 
 
 def refuse(error: RequestError, trace: Trace, headers: dict[str, str] | None = None, **more: Any) -> Response:
-    """Return the answer that says ``error``, with ``more`` fields in its body (a ``code`` there goes before its own)."""
+    """Return the answer that says ``error``, with ``more`` fields in its body (a ``code`` there wins)."""
     trace.error_code = more.get("code", error.code)
     sent = dict(headers or {})
     if error.retry_after_s is not None:

@@ -1,0 +1,60 @@
+# The verbs people type. `make run` and `make test` need Python 3.11 or newer and nothing else.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+CONFIG ?= training/configs/sentiment-en.toml
+PYTEST_WORKERS ?= 2
+SHELL_SCRIPTS := .ci/run scripts/check-container
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format train bench clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+run: .venv/serving ## Serve the bundled packages on 127.0.0.1:8000 (SLUICE_HOST, SLUICE_PORT)
+	$(BIN)/sluice serve
+
+test: .venv/dev ## Install everything and run the whole suite
+	$(BIN)/pytest -n $(PYTEST_WORKERS)
+
+lint: .venv/dev ## Formatting, style, types, architecture, dependencies, container and monitoring files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+
+format: .venv/dev ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_DATA
+	$(BIN)/sluice-train prepare $(CONFIG)
+	$(BIN)/sluice-train train $(CONFIG)
+	$(BIN)/sluice-train export $(CONFIG)
+	$(BIN)/sluice-train pack $(CONFIG)
+
+bench: .venv/dev ## Measure this service against its own ceiling
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+.venv/serving: requirements.txt pyproject.toml | .venv/bin/python
+	$(PIP) install -r requirements.txt
+	$(PIP) install --no-deps --editable .
+	touch $@
+
+# torch comes first: what is installed after it takes the build that is there
+.venv/dev: requirements-dev.txt .venv/serving | .venv/bin/python
+	$(PIP) install $(shell grep '^torch==' requirements-dev.txt)
+	$(PIP) install -r requirements-dev.txt
+	touch $@

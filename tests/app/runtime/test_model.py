@@ -1,0 +1,119 @@
+"""An opened package: checked against its manifest, and the same answer alone and in a batch."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from app.errors import InferenceFailed, PackageError
+from app.modelpack.store import Package, Refused, discover, open_package
+from app.runtime.model import Model, open_model
+from app.runtime.providers import choose
+from app.tasks.classify import softmax
+from tests.packages import PACKAGES, TINY, copy_tiny, edit_manifest, write_file
+
+CPU = choose("cpu")
+MODELS = Path(__file__).parents[3] / "models"
+EVERY = [found for root in (MODELS, PACKAGES) for found in discover(root) if not isinstance(found, Refused)]
+LENGTHS = (1, 2, 3, 7, 20, 33, 80)
+
+
+def rows(package: Package) -> list[npt.NDArray[np.int64]]:
+    numbers = np.random.default_rng(7)
+    size = package.manifest.tokenizer.vocab_size
+    return [numbers.integers(2, size, length, np.int64) for length in LENGTHS]
+
+
+def probabilities(model: Model, batch: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
+    return softmax(np.stack([answer[0] for answer in model.plain.run(batch)]))
+
+
+@pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
+def test_an_fp32_answer_is_the_same_alone_and_in_a_batch(package: Package) -> None:
+    model = open_model(package, CPU, "fp32")
+    together = probabilities(model, rows(package))
+    alone = np.concatenate([probabilities(model, [row]) for row in rows(package)])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
+def test_an_int8_answer_moves_by_at_most_a_two_hundredth_with_its_batch(package: Package) -> None:
+    model = open_model(package, CPU, "int8")
+    together = probabilities(model, rows(package))
+    alone = np.concatenate([probabilities(model, [row]) for row in rows(package)])
+    np.testing.assert_allclose(together, alone, atol=0.005)
+    margin = np.diff(np.sort(alone, axis=1)[:, -2:], axis=1)[:, 0]
+    clear = margin > 0.01
+    assert (together.argmax(axis=1) == alone.argmax(axis=1))[clear].all()
+
+
+@pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
+def test_what_each_token_adds_sums_to_the_logits(package: Package) -> None:
+    model = open_model(package, CPU, "fp32")
+    biases = []
+    for (logits, attribution), row in zip(model.explained.run(rows(package)), rows(package), strict=True):
+        assert attribution.shape == (len(row), len(package.manifest.labels))
+        biases.append(logits - attribution.sum(axis=0))
+    np.testing.assert_allclose(biases, np.tile(biases[0], (len(biases), 1)), atol=1e-3)
+
+
+def test_both_lanes_give_the_same_logits() -> None:
+    package = open_package(TINY)
+    model = open_model(package, CPU)
+    plain = [answer[0] for answer in model.plain.run(rows(package))]
+    explained = [answer[0] for answer in model.explained.run(rows(package))]
+    np.testing.assert_allclose(plain, explained, atol=1e-6)
+
+
+def test_a_graph_unlike_its_manifest_is_refused_with_both_forms(tmp_path: Path) -> None:
+    folder = copy_tiny(tmp_path)
+    edit_manifest(folder, lambda manifest: manifest["graphs"][1]["inputs"][0].update(name="tokens"))
+    with pytest.raises(
+        PackageError, match=r"inputs \['ids int64.*expected inputs \['tokens int64.*as the manifest says"
+    ):
+        open_model(open_package(folder), CPU)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    folder = copy_tiny(tmp_path)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("NoSuchOperator", [], ["y"])], "g", [], [y])
+    write_file(folder, "model.int8.onnx", helper.make_model(graph).SerializeToString())
+    with pytest.raises(PackageError, match=r"model\.int8\.onnx: not a graph that ONNX Runtime opens"):
+        open_model(open_package(folder), CPU)
+
+
+def test_labels_unlike_the_graphs_columns_are_refused(tmp_path: Path) -> None:
+    folder = copy_tiny(tmp_path)
+    edit_manifest(folder, lambda manifest: manifest.update(labels=["negative", "positive"]))
+    with pytest.raises(PackageError, match="labels: 2 of them; expected as many as the graph's 3 logits"):
+        open_model(open_package(folder), CPU)
+
+
+def test_a_precision_that_the_package_lacks_is_refused(tmp_path: Path) -> None:
+    folder = copy_tiny(tmp_path)
+    edit_manifest(
+        folder, lambda manifest: manifest.update(graphs=[g for g in manifest["graphs"] if g["precision"] == "fp32"])
+    )
+    assert open_model(open_package(folder), CPU).session.precision == "fp32"
+    with pytest.raises(PackageError, match="graphs of precision fp32; expected int8 for the provider cpu"):
+        open_model(open_package(folder), CPU, "int8")
+
+
+def test_ids_beyond_the_vocabulary_fail_cleanly() -> None:
+    model = open_model(open_package(TINY), CPU)
+    with pytest.raises(InferenceFailed, match="the model failed on this input"):
+        model.plain.run([np.array([10**9], np.int64)])
+
+
+def test_the_packed_graphs_stay_within_the_opsets_that_run_everywhere() -> None:
+    for package in EVERY:
+        for graph in package.manifest.graphs:
+            model = onnx.load_from_string(package.graph_bytes(graph))
+            (opset,) = [part.version for part in model.opset_import if part.domain in {"", "ai.onnx"}]
+            assert 17 <= opset <= 20
+            for tensor in (*graph.inputs, *graph.outputs):
+                assert isinstance(tensor.axes[0], str), f"{tensor.name} has a fixed batch axis"

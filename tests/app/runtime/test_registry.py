@@ -1,0 +1,57 @@
+"""The registry: the highest version that opened answers, the refused ones are told apart from the unknown."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.errors import ModelNotFound, ModelUnavailable
+from app.runtime.model import open_model
+from app.runtime.providers import choose
+from app.runtime.registry import Registry
+from tests.packages import copy_tiny, edit_manifest
+
+
+def registry(root: Path) -> Registry:
+    made = Registry(root, partial(open_model, provider=choose("cpu")))
+    made.open_all()
+    return made
+
+
+def test_the_highest_version_that_opened_answers(tmp_path: Path) -> None:
+    copy_tiny(tmp_path, version=1)
+    copy_tiny(tmp_path, version=2)
+    (copy_tiny(tmp_path, version=3) / "model.onnx").unlink()
+    opened = registry(tmp_path)
+    assert opened.get("sentiment", "tiny").package.version == 2
+    assert opened.get("sentiment", "tiny", 1).package.version == 1
+    with pytest.raises(ModelUnavailable):
+        opened.get("sentiment", "tiny", 3)
+
+
+def test_an_unknown_name_or_version_names_those_there_are(tmp_path: Path) -> None:
+    copy_tiny(tmp_path)
+    opened = registry(tmp_path)
+    with pytest.raises(ModelNotFound, match=r"'tony' is not here; expected one of \['tiny'\]"):
+        opened.get("sentiment", "tony")
+    with pytest.raises(ModelNotFound, match=r"version 9 of model 'tiny' is not here; expected one of \[1\]"):
+        opened.get("sentiment", "tiny", 9)
+
+
+def test_a_package_that_verifies_but_does_not_open_is_listed_as_failed(tmp_path: Path) -> None:
+    edit_manifest(copy_tiny(tmp_path), lambda manifest: manifest["graphs"][1]["inputs"][0].update(name="tokens"))
+    (refused,) = registry(tmp_path).failed
+    assert "as the manifest says" in refused.reason
+
+
+def test_the_package_named_after_task_and_language_is_the_default(tmp_path: Path) -> None:
+    copy_tiny(tmp_path, "aaa")
+    copy_tiny(tmp_path, "sentiment-en")
+    copy_tiny(tmp_path, "chinese", edit=lambda manifest: manifest.update(languages=["zh"]))
+    opened = registry(tmp_path)
+    english, chinese = opened.default("sentiment", "en"), opened.default("sentiment", "zh")
+    assert english is not None
+    assert chinese is not None
+    assert (english.package.name, chinese.package.name) == ("sentiment-en", "chinese")
+    assert opened.default("sentiment", "fr") is None
+    assert opened.languages("sentiment") == ["en", "zh"]

@@ -1,0 +1,38 @@
+"""Cores come from the cgroup quota, not from the host."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.runtime.threads import usable_cores
+
+HERE = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("100000 100000", 1),
+        ("150000 100000", min(2, HERE)),
+        ("50000 100000", 1),
+        ("max 100000", HERE),
+        ("nonsense", HERE),
+        ("9900000 100000", HERE),
+    ],
+)
+def test_a_cgroup_v2_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: int) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    assert usable_cores(tmp_path) == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("100000", 1), ("-1", HERE)])
+def test_a_cgroup_v1_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: int) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert usable_cores(tmp_path) == cores
+
+
+def test_without_a_cgroup_the_affinity_counts(tmp_path: Path) -> None:
+    assert usable_cores(tmp_path) == HERE

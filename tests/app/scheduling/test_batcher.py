@@ -1,0 +1,294 @@
+"""The batcher: whatever happens to a batch, every caller hears of it, and nobody pays for a neighbour."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from app.scheduling.batcher import Answer, Batch, Batcher
+from app.scheduling.policy import Budget
+from app.scheduling.queue import Ids
+
+
+@dataclass(eq=False)
+class Lane:
+    """Answers each row with its own first id; stops at a gate, fails on a poison id."""
+
+    model: str = "fake"
+    version: str = "1"
+    poison: int = -1
+    gate: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
+    batches: list[list[int]] = field(default_factory=list)
+
+    def run(self, rows: Sequence[Ids]) -> list[Answer]:
+        self.batches.append([len(row) for row in rows])
+        self.started.set()
+        if not self.gate.wait(10):
+            raise TimeoutError("the test never opened the gate")
+        if any(row[0] == self.poison for row in rows):
+            raise RuntimeError("poisoned")
+        return [(row[:1],) for row in rows]
+
+    @classmethod
+    def opened(cls, **more: Any) -> "Lane":
+        lane = cls(**more)
+        lane.gate.set()
+        return lane
+
+
+@dataclass
+class Counts:
+    """An observer that remembers."""
+
+    batches: list[Batch] = field(default_factory=list)
+    drops: list[tuple[str, int]] = field(default_factory=list)
+    depth: tuple[int, int] = (0, 0)
+
+    def batch(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def dropped(self, reason: str, rows: int) -> None:
+        self.drops.append((reason, rows))
+
+    def queue(self, rows: int, tokens: int) -> None:
+        self.depth = rows, tokens
+
+
+@asynccontextmanager
+async def batcher(
+    counts: Counts | None = None, threads: int = 1, max_queue_tokens: int = 1_000
+) -> AsyncIterator[Batcher]:
+    made = Batcher(
+        threads=threads,
+        budget=Budget(max_cells=400, max_rows=8, max_padding_share=0.2),
+        max_queue_tokens=max_queue_tokens,
+        observer=counts or Counts(),
+    )
+    made.start()
+    try:
+        yield made
+    finally:
+        await asyncio.to_thread(made.close)
+
+
+def row(first: int, length: int = 3) -> Ids:
+    return np.full(length, first, np.int64)
+
+
+def firsts(answers: Sequence[Answer]) -> list[int]:
+    return [int(answer[0][0]) for answer in answers]
+
+
+async def blocked(running: Batcher, lane: Lane) -> "asyncio.Task[Any]":
+    """Occupy the only thread, so that what follows has to wait."""
+    task = asyncio.create_task(running.submit(lane, [row(99)], 10))
+    await asyncio.to_thread(lane.started.wait, 5)
+    return task
+
+
+async def test_answers_come_in_the_order_of_the_rows() -> None:
+    async with batcher(threads=2) as running:
+        answers = await running.submit(Lane.opened(), [row(at, 1 + at * 7 % 13) for at in range(50)], 5)
+    assert firsts(answers.rows) == list(range(50))
+
+
+async def test_waiting_rows_run_with_their_nearest_in_length() -> None:
+    lane = Lane()
+    async with batcher() as running:
+        first = await blocked(running, lane)
+        rest = [asyncio.create_task(running.submit(lane, [row(1, n)], 5)) for n in (40, 4, 41, 5)]
+        await asyncio.sleep(0)
+        lane.gate.set()
+        await asyncio.gather(first, *rest)
+    assert lane.batches[1:] == [[40, 41], [4, 5]]
+
+
+async def test_a_cancelled_client_leaves_its_batch_mates_served() -> None:
+    counts, lane = Counts(), Lane()
+    async with batcher(counts) as running:
+        first = await blocked(running, lane)
+        gone, mate = (asyncio.create_task(running.submit(lane, [row(n)], 5)) for n in (1, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        lane.gate.set()
+        assert firsts((await mate).rows) == [2]
+        await first
+    assert lane.batches == [[3], [3]], "the cancelled row cost a batch"
+    assert counts.drops == [("cancelled", 1)]
+
+
+async def test_a_client_cancelled_while_its_batch_runs_leaves_its_mates_served() -> None:
+    lane = Lane()
+    async with batcher() as running:
+        first = await blocked(running, lane)
+        lane.started.clear()
+        gone, mate = (asyncio.create_task(running.submit(lane, [row(n)], 5)) for n in (1, 2))
+        await asyncio.sleep(0)
+        first.cancel()
+        gone.cancel()
+        lane.gate.set()
+        assert firsts((await mate).rows) == [2]
+        assert all(
+            isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(first, gone, return_exceptions=True)
+        )
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    lane = Lane()
+    async with batcher(max_queue_tokens=10) as running:
+        first = await blocked(running, lane)
+        second = asyncio.create_task(running.submit(lane, [row(1, 8)], 5))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull):
+            await running.submit(lane, [row(2, 8)], 5)
+        lane.gate.set()
+        await asyncio.gather(first, second)
+
+
+async def test_every_future_is_resolved_when_the_session_raises() -> None:
+    lane = Lane(poison=7)
+    async with batcher() as running:
+        first = await blocked(running, lane)
+        work = [asyncio.create_task(running.submit(lane, [row(7)], 5)) for _ in range(4)]
+        await asyncio.sleep(0)
+        lane.gate.set()
+        ends = await asyncio.gather(first, *work, return_exceptions=True)
+    assert [type(end) for end in ends[1:]] == [InferenceFailed] * 4
+    assert all("poisoned" in repr(end.__cause__) for end in ends[1:] if isinstance(end, BaseException))
+
+
+async def test_one_poisoned_row_fails_alone() -> None:
+    lane = Lane(poison=7)
+    async with batcher() as running:
+        first = await blocked(running, lane)
+        work = [asyncio.create_task(running.submit(lane, [row(n)], 5)) for n in (1, 7, 2)]
+        await asyncio.sleep(0)
+        lane.gate.set()
+        await first
+        good, bad, fine = await asyncio.gather(*work, return_exceptions=True)
+    assert isinstance(bad, InferenceFailed)
+    assert [firsts(end.rows) for end in (good, fine) if not isinstance(end, BaseException)] == [[1], [2]]
+
+
+async def test_a_lane_that_answers_too_few_rows_is_an_error_and_not_a_mix_up() -> None:
+    class Short(Lane):
+        def run(self, rows: Sequence[Ids]) -> list[Answer]:
+            return super().run(rows)[1:]
+
+    async with batcher() as running:
+        with pytest.raises(InferenceFailed, match="0 answers to 1 rows"):
+            await running.submit(Short.opened(), [row(1)], 5)
+
+
+async def test_a_deadline_passed_in_the_queue_costs_no_compute() -> None:
+    counts, lane = Counts(), Lane()
+    async with batcher(counts) as running:
+        first = await blocked(running, lane)
+        with pytest.raises(DeadlineExceeded):
+            await running.submit(lane, [row(1), row(2)], 0.01)
+        lane.gate.set()
+        await first
+    assert lane.batches == [[3]]
+    assert counts.drops == [("expired", 2)]
+    assert counts.depth == (0, 0)
+
+
+async def test_a_lane_that_hangs_does_not_hang_its_caller() -> None:
+    lane = Lane()
+    async with batcher() as running:
+        with pytest.raises(DeadlineExceeded):
+            await running.submit(lane, [row(1)], 0.05)
+        lane.gate.set()
+
+
+async def test_closing_fails_what_waits_and_takes_no_more() -> None:
+    lane = Lane()
+    async with batcher() as running:
+        first = await blocked(running, lane)
+        waiting = asyncio.create_task(running.submit(lane, [row(1)], 5))
+        await asyncio.sleep(0)
+        threading.Timer(0.05, lane.gate.set).start()
+        await asyncio.to_thread(lambda: None)
+        running.close()
+        with pytest.raises(Draining):
+            await waiting
+        with pytest.raises(Draining):
+            await running.submit(lane, [row(2)], 5)
+        assert firsts((await first).rows) == [99], "a batch that runs is finished"
+
+
+async def test_a_batch_wakes_the_event_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, lane = Counts(), Lane()
+    wakes = 0
+    loop = asyncio.get_running_loop()
+    wake = loop.call_soon_threadsafe
+
+    def counting(*arguments: Any, **more: Any) -> Any:
+        nonlocal wakes
+        wakes += threading.current_thread().name.startswith("infer-")
+        return wake(*arguments, **more)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counting)
+    async with batcher(counts) as running:
+        first = await blocked(running, lane)
+        work = [asyncio.create_task(running.submit(lane, [row(n)], 5)) for n in range(8)]
+        await asyncio.sleep(0)
+        lane.gate.set()
+        await asyncio.gather(first, *work)
+        assert [batch.rows for batch in counts.batches] == [1, 8]
+    assert wakes == 2
+
+
+async def test_cells_and_tokens_tell_the_padding() -> None:
+    counts, lane = Counts(), Lane()
+    async with batcher(counts) as running:
+        first = await blocked(running, lane)
+        work = asyncio.create_task(running.submit(lane, [row(1, 4), row(2, 6)], 5))
+        await asyncio.sleep(0)
+        lane.gate.set()
+        await asyncio.gather(first, work)
+    assert [(batch.tokens, batch.cells) for batch in counts.batches] == [(3, 3), (10, 12)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrivals=st.lists(
+        st.tuples(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.booleans(), st.integers(0, 2)),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_nothing_is_lost_and_nothing_answered_twice(arrivals: list[tuple[list[int], bool, int]]) -> None:
+    async def scenario() -> None:
+        lanes = [Lane.opened(), Lane.opened(poison=3), Lane.opened()]
+        async with batcher(threads=2, max_queue_tokens=100_000) as running:
+            tasks = []
+            for lengths, cancelled, lane in arrivals:
+                rows = [row(at, length) for at, length in enumerate(lengths)]
+                task = asyncio.create_task(running.submit(lanes[lane], rows, 10))
+                tasks.append(task)
+                await asyncio.sleep(0)
+                if cancelled:
+                    task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for (lengths, cancelled, lane), end in zip(arrivals, ends, strict=True):
+            if isinstance(end, asyncio.CancelledError):
+                assert cancelled
+            elif isinstance(end, InferenceFailed):
+                assert lane == 1
+                assert len(lengths) > 3
+            else:
+                assert not isinstance(end, BaseException)
+                assert firsts(end.rows) == list(range(len(lengths)))
+
+    asyncio.run(scenario())

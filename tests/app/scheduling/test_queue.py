@@ -1,0 +1,102 @@
+"""The bounded queue: oldest first, nearest in length, all of a job or none."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from app.errors import QueueFull
+from app.scheduling.policy import Budget
+from app.scheduling.queue import Job, Row, Waiting
+
+NEVER = 1e18
+
+
+def job(*lengths: int, lane: str = "a", deadline: float = NEVER) -> Job:
+    made = Job(lane, deadline)
+    made.rows = [Row(made, at, np.zeros(length, np.int64)) for at, length in enumerate(lengths)]
+    return made
+
+
+def waiting(max_tokens: int = 1_000, max_rows: int = 8, max_padding_share: float = 0.2) -> Waiting:
+    return Waiting(Budget(max_cells=500, max_rows=max_rows, max_padding_share=max_padding_share), max_tokens)
+
+
+def lengths(rows: list[Row]) -> list[int]:
+    return [row.length for row in rows]
+
+
+def test_the_row_that_waited_longest_decides_the_batch() -> None:
+    queue = waiting()
+    for length in (50, 5, 5, 49):
+        queue.put(job(length))
+    assert lengths(queue.take(0)[0]) == [49, 50]
+    assert lengths(queue.take(0)[0]) == [5, 5]
+    assert queue.take(0) == ([], [])
+
+
+def test_lanes_never_share_a_batch() -> None:
+    queue = waiting()
+    queue.put(job(5, lane="a"))
+    queue.put(job(5, lane="b"))
+    queue.put(job(5, lane="a"))
+    first, _ = queue.take(0)
+    assert [row.job.lane for row in first] == ["a", "a"]
+
+
+def test_a_job_that_does_not_fit_is_refused_whole() -> None:
+    queue = waiting(max_tokens=10)
+    queue.put(job(6))
+    with pytest.raises(QueueFull, match="6 tokens are waiting and this request has 5; expected at most 10"):
+        queue.put(job(2, 3))
+    assert (queue.rows, queue.tokens) == (1, 6)
+
+
+def test_a_job_larger_than_the_bound_is_taken_by_an_empty_queue() -> None:
+    queue = waiting(max_tokens=10)
+    queue.put(job(50))
+    assert queue.tokens == 50
+
+
+def test_a_discarded_job_leaves_at_once_and_frees_its_tokens() -> None:
+    queue = waiting(max_tokens=10)
+    gone = job(4, 5)
+    queue.put(gone)
+    assert queue.discard(gone) == 2
+    assert (queue.rows, queue.tokens) == (0, 0)
+    assert queue.discard(gone) == 0
+
+
+def test_expired_rows_are_handed_out_apart() -> None:
+    queue = waiting()
+    late, early = job(5, deadline=1.0), job(5, deadline=9.0)
+    queue.put(late)
+    queue.put(early)
+    rows, expired = queue.take(now=2.0)
+    assert (rows, expired) == (early.rows, late.rows)
+    assert queue.tokens == 0
+
+
+def test_two_idle_threads_share_a_short_queue() -> None:
+    queue = waiting(max_rows=8)
+    taken: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: taken.append(len((queue.wait(lambda: 0.0) or ([], []))[0]))) for _ in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    while queue._idle < 2:
+        pass
+    queue.put(job(5, 5, 5, 5, 5, 5))
+    for thread in threads:
+        thread.join(5)
+    assert sum(taken) == 6
+    assert max(taken) < 6
+
+
+def test_closing_lets_a_waiting_thread_go_and_returns_what_will_not_run() -> None:
+    queue = waiting()
+    left = job(3)
+    queue.put(left)
+    assert queue.close() == left.rows
+    assert queue.wait(lambda: 0.0) is None

@@ -1,0 +1,56 @@
+"""The composition root."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.errors import ProviderError, RequestError, StartupError, codes
+from app.main import create_app
+from app.settings import Settings
+from tests.packages import PACKAGES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_importing_the_service_loads_no_torch_and_no_training() -> None:
+    program = "import sys, app.main, app.cli; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.split()
+    assert "onnxruntime" in loaded
+    assert not {"torch", "training", "lightning", "sklearn", "onnx", "datasets"} & set(loaded)
+
+
+def test_a_models_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match=r"SLUICE_MODELS_DIR is .*nowhere.*expected a folder of model packages"):
+        create_app(Settings(models_dir=tmp_path / "nowhere"))
+
+
+def test_cuda_asked_for_and_absent_stops_the_start() -> None:
+    with pytest.raises(ProviderError, match="pip install onnxruntime-gpu"):
+        create_app(Settings(models_dir=PACKAGES, provider="cuda"))
+
+
+def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer() -> None:
+    paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
+    shown = {
+        name
+        for answer in paths["/v1/sentiment"]["post"]["responses"].values()
+        for name in answer["content"]["application/json"]["examples"]
+    }
+    assert {code for code, kind in codes(RequestError).items() if kind.status != 405} <= shown  # type: ignore[attr-defined]
+
+
+def test_every_route_is_documented_with_a_worked_answer() -> None:
+    paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
+    assert set(paths) == {
+        "/v1/sentiment", "/v1/models", "/v1/models/{name}", "/health/live", "/health/ready", "/metrics"
+    }  # fmt: skip
+    for operations in paths.values():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert operation["description"]
+            assert "200" in operation["responses"]
+            assert "422" not in operation["responses"] or "/v1/sentiment" in paths

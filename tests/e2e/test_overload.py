@@ -1,0 +1,96 @@
+"""Overload, cancellation and drain, with real sockets and signals."""
+
+import asyncio
+import json
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.server import Server, serving
+
+LONG = "good bad film " * 150
+SLOW = {"threads": 1, "max_batch_rows": 1, "max_items": 2_000}
+
+
+def wait_until(fact: Callable[[], bool], within_s: float = 10) -> None:
+    until = time.monotonic() + within_s
+    while not fact():
+        assert time.monotonic() < until, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def raw_post(server: Server, texts: list[str]) -> socket.socket:
+    """Send a request and leave its answer unread."""
+    parts = urlsplit(server.url)
+    body = json.dumps({"inputs": texts}).encode()
+    connection = socket.create_connection((parts.hostname, parts.port))
+    head = ["POST /v1/sentiment HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    connection.sendall("\r\n".join([*head, "\r\n"]).encode() + body)
+    return connection
+
+
+async def test_overload_is_refused_with_429_and_every_caller_hears() -> None:
+    with serving(**SLOW, max_queue_tokens=4_000) as server:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=200), timeout=60) as client:
+            answers = await asyncio.gather(
+                *(client.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 4}) for _ in range(150))
+            )
+            after = await client.post(f"{server.url}/v1/sentiment", json={"inputs": "good"})
+        codes = Counter(answer.status_code for answer in answers)
+        assert set(codes) == {200, 429}
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.json()["code"] == "queue_full"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert server.metric("sluice_rejected_total", reason="queue_full") == codes[429]
+        assert server.metric("sluice_queue_tokens") == 0
+        assert after.status_code == 200
+
+
+def test_a_client_that_goes_away_gives_its_place_back() -> None:
+    with serving(**SLOW) as server:
+        gone = raw_post(server, [LONG] * 1_000)
+        wait_until(lambda: server.metric("sluice_queue_rows") > 0)
+        gone.close()
+        wait_until(lambda: server.metric("sluice_dropped_total", reason="cancelled") > 0)
+        wait_until(lambda: server.metric("sluice_queue_rows") == 0)
+        wait_until(lambda: server.metric("sluice_requests_total", code="499") == 1)
+        assert httpx.post(f"{server.url}/v1/sentiment", json={"inputs": "good"}).status_code == 200
+
+
+def test_sigterm_finishes_what_is_in_flight_and_exits_0() -> None:
+    with serving(**SLOW) as server:
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            answers.append(httpx.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 300}, timeout=60))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        wait_until(lambda: server.metric("sluice_queue_rows") > 0)
+        assert server.stop(signal.SIGTERM) == 0
+        asking.join(10)
+        assert [answer.status_code for answer in answers] == [200]
+        assert len(answers[0].json()["results"]) == 300
+
+
+def test_a_drain_that_takes_too_long_is_cut_off() -> None:
+    with serving(**SLOW, drain_s=1) as server:
+        left = raw_post(server, [LONG] * 1_900)
+        wait_until(lambda: server.metric("sluice_queue_rows") > 0)
+        started = time.monotonic()
+        assert server.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - started < 8
+        left.close()
+
+
+def test_ctrl_c_stops_an_idle_service_at_once() -> None:
+    with serving() as server:
+        started = time.monotonic()
+        assert server.stop(signal.SIGINT) == 0
+        assert time.monotonic() - started < 3

@@ -1,0 +1,60 @@
+"""Two worker processes on one socket: one set of metrics, and a death that costs only its own requests."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.server import Server, serving
+
+
+def ask(server: Server, times: int) -> None:
+    for _ in range(times):  # a new connection each, so that both workers get some
+        answer = httpx.post(f"{server.url}/v1/sentiment", json={"inputs": "good film"}, headers={"connection": "close"})
+        assert answer.status_code == 200
+
+
+def worker_pids(folder: Path) -> list[int]:
+    return [int(file.read_text()) for file in sorted(folder.glob("*.pid"))]
+
+
+def test_two_workers_count_together_and_drain_together(tmp_path: Path) -> None:
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        ask(server, 30)
+        assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") == 30
+        assert server.metric("sluice_items_total", code="ok", model="tiny") == 30
+        assert server.metric("sluice_model_info", model="tiny") == 1
+        assert server.metric("process_resident_memory_bytes") > 50e6
+        assert len(set(worker_pids(tmp_path))) == 2
+        assert server.stop() == 0
+
+
+def test_a_dead_worker_comes_back_and_counts_on_in_the_same_files(tmp_path: Path) -> None:
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        ask(server, 20)
+        files = sorted(file.name for file in tmp_path.iterdir())
+        dead, _ = worker_pids(tmp_path)
+        os.kill(dead, signal.SIGKILL)
+        server.logged("worker_died")
+        until = time.monotonic() + 20
+        while dead in worker_pids(tmp_path):
+            assert time.monotonic() < until, "the worker did not come back"
+            time.sleep(0.05)
+        server.wait_ready()
+        ask(server, 20)
+        assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") >= 40
+        assert sorted(file.name for file in tmp_path.iterdir()) == files
+        assert server.stop() == 0
+
+
+def test_files_do_not_grow_over_restarts_of_the_service(tmp_path: Path) -> None:
+    seen = []
+    for _ in range(2):
+        with serving(workers=2, metrics_dir=tmp_path) as server:
+            ask(server, 4)
+            assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") == 4
+            assert server.stop() == 0
+        seen.append(sorted(file.name for file in tmp_path.iterdir()))
+    assert seen[0] == seen[1]
