@@ -21,6 +21,11 @@ RUN pip install -r deploy/requirements-build.txt \
     && python -m venv --without-pip /opt/venv
 COPY requirements.txt deploy/requirements-gpu.txt ./
 
+FROM builder AS project
+COPY pyproject.toml README.md LICENSE ./
+COPY app ./app
+RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheel .
+
 FROM builder AS builder-cpu
 ARG PIP_INDEX_URL
 ARG PIP_NO_INDEX
@@ -28,14 +33,9 @@ ARG PIP_FIND_LINKS
 ARG PIP_TRUSTED_HOST
 RUN pip --python /opt/venv/bin/python install --no-compile --no-deps -r requirements.txt
 # The project comes last: a change of its code alone installs nothing else anew.
-COPY pyproject.toml README.md LICENSE ./
-COPY app ./app
-# Byte code is made here, since the root file system is read-only later and each start would compile everything anew. It
-# is not checked against the sources: nothing can change them.
-RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --no-build-isolation --no-index . \
-    && rm -f /opt/venv/bin/sluice-train /opt/venv/bin/[Aa]ctivate* \
-    && find /opt/venv/lib -depth -type d -name tests -exec rm -rf {} + \
-    && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+COPY --from=project /wheel /wheel
+COPY deploy/seal-environment /usr/local/bin/
+RUN seal-environment /opt/venv /wheel/*.whl
 
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE} AS base
@@ -80,12 +80,9 @@ ARG PIP_TRUSTED_HOST
 # onnxruntime-gpu owns the same module as onnxruntime: one takes the place of the other, both together break each other.
 RUN sed -i '/^onnxruntime==/d' requirements.txt \
     && pip --python /opt/venv/bin/python install --no-compile --no-deps -r requirements.txt -r requirements-gpu.txt
-COPY pyproject.toml README.md LICENSE ./
-COPY app ./app
-RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --no-build-isolation --no-index . \
-    && rm -f /opt/venv/bin/sluice-train /opt/venv/bin/[Aa]ctivate* \
-    && find /opt/venv/lib -depth -type d -name tests -exec rm -rf {} + \
-    && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+COPY --from=project /wheel /wheel
+COPY deploy/seal-environment /usr/local/bin/
+RUN seal-environment /opt/venv /wheel/*.whl
 
 FROM base AS gpu
 # The driver comes from the host, through the NVIDIA container toolkit; CUDA and cuDNN come from wheels, whose folders the

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 CALLERS = 8
 LOAD_S = 1.0
-SETTLED_S = 0.05
+SETTLED_S = 0.1
 """A request that young at the signal may still stand in the listening socket's queue, where nobody has begun it."""
 GONE_AFTER = 3
 """Refusals in a row after which a caller takes the service for gone."""
