@@ -76,10 +76,12 @@ def verdict(outcomes: list[Outcome], signalled: float) -> tuple[bool, str]:
 
 def main() -> int:
     """Load, signal, wait for the end and judge."""
-    url, separator, *command = sys.argv[1:] or [""]
-    if separator != "--" or not command:
-        sys.stderr.write(f"{__doc__}\n")
-        return 2
+    match sys.argv[1:]:
+        case [url, "--", *command] if command:
+            pass
+        case _:
+            sys.stderr.write(f"{__doc__}\n")
+            return 2
     outcomes: list[Outcome] = []
     callers = [threading.Thread(target=call, args=(url, outcomes)) for _ in range(CALLERS)]
     for caller in callers:

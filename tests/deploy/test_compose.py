@@ -131,3 +131,9 @@ def test_the_container_is_asked_as_its_image_says() -> None:
     check = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])", (ROOT / "Dockerfile").read_text("utf-8"), re.DOTALL)
     assert check is not None
     assert SERVICES["sluice"]["healthcheck"]["test"] == ["CMD", *json.loads(check[1])]
+
+
+def test_the_operators_guide_tells_every_variable_that_the_file_takes() -> None:
+    taken = set(re.findall(r"\$\{(\w+)", FILE.read_text("utf-8"))) - {""}
+    guide = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert {name for name in taken if f"`{name}`" not in guide} == set()
