@@ -48,6 +48,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="LSTM and GRU text models on ONNX Runtime",
         lifespan=parts.lifespan,
+        # asked for anew in each request, and a twentieth of its cost; the metrics here are prometheus_client's
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = parts.service
     refusal.install(app)

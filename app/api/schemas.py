@@ -52,6 +52,8 @@ def _complaint(first: Any) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(SentimentRequest.model_fields)
         return f"{field} is no field of this request; expected some of {known}"
+    if first["type"] in {"too_short", "list_type"}:
+        return f"{field} is {_shown(first['input'])}; expected a text or a list of at least one text"
     message = first["msg"][:1].lower() + first["msg"][1:]
     return f"{field} is {_shown(first['input'])}; {message}"
 

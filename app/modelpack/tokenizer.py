@@ -1,5 +1,6 @@
 """A package's tokenizer: text -> ids with character offsets into the caller's own text."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -38,6 +39,8 @@ class TextTokenizer:
     @classmethod
     def from_json(cls, raw: bytes, spec: schema.Tokenizer, max_tokens: int) -> Self:
         """Open tokenizer.json; ``PackageError`` where it is unlike its manifest or this release's normalization."""
+        # Handing one short text to a pool of threads costs more than cutting it, and the variable is the only switch.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         try:
             tokenizer = Tokenizer.from_buffer(raw)
         except Exception as broken:  # tokenizers raises bare Exception

@@ -19,6 +19,9 @@ class Registry:
         self._root = root
         self._open_package = open_package
         self._entries: dict[str, dict[int, Entry]] = {}
+        self._defaults: dict[tuple[Task, str], Model] = {}
+        self.ready: list[Model] = []
+        self.failed: list[Refused] = []
 
     def open_all(self) -> None:
         """Open every package below the root; a broken one is kept as refused and hinders no other."""
@@ -27,21 +30,14 @@ class Registry:
             entry = self._open(found) if isinstance(found, Package) else found
             entries.setdefault(found.name, {})[found.version] = entry
         self._entries = entries
+        self.ready = [entry for entry in self if isinstance(entry, Model)]
+        self.failed = [entry for entry in self if isinstance(entry, Refused)]
+        self._defaults = _defaults(self.ready)
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield every entry by name, lowest version first."""
         for versions in self._entries.values():
             yield from versions.values()
-
-    @property
-    def ready(self) -> list[Model]:
-        """The models that answer."""
-        return [entry for entry in self if isinstance(entry, Model)]
-
-    @property
-    def failed(self) -> list[Refused]:
-        """The packages that were refused."""
-        return [entry for entry in self if isinstance(entry, Refused)]
 
     @property
     def names(self) -> list[str]:
@@ -76,12 +72,7 @@ class Registry:
 
         The package called ``<task>-<language>`` comes first, then the others by name; of each the highest version.
         """
-        names = sorted({model.manifest.name for model in self.ready if model.manifest.task == task})
-        for name in sorted(names, key=lambda name: (name != f"{task}-{language}", name)):
-            model = self.get(task, name)
-            if language in model.manifest.languages:
-                return model
-        return None
+        return self._defaults.get((task, language))
 
     def languages(self, task: Task) -> list[str]:
         """Return the languages that some ready model of the task serves."""
@@ -94,3 +85,14 @@ class Registry:
             return self._open_package(package)
         except PackageError as refused:
             return Refused(package.name, package.version, str(refused))
+
+
+def _defaults(models: list[Model]) -> dict[tuple[Task, str], Model]:
+    chosen: dict[tuple[Task, str], Model] = {}
+    for model in sorted(models, key=lambda model: (model.package.name, -model.package.version)):
+        task = model.manifest.task
+        for language in model.manifest.languages:
+            first = chosen.setdefault((task, language), model)
+            if model.package.name == f"{task}-{language}" != first.package.name:
+                chosen[task, language] = model
+    return chosen

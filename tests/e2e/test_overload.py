@@ -7,15 +7,26 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.server import Server, serving
+from tests.slow import copy_slow
 
 LONG = "good bad film " * 150
-SLOW = {"threads": 1, "max_batch_rows": 1, "max_items": 2_000}
+SLOW = {"threads": 1, "max_batch_rows": 1, "max_items": 2_000, "max_body_bytes": 10_000_000}
+"""Settings under which the slow package answers one row after the other."""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """Return a folder of models with the slow package."""
+    return copy_slow(tmp_path)
 
 
 def wait_until(fact: Callable[[], bool], within_s: float = 10) -> None:
@@ -25,18 +36,19 @@ def wait_until(fact: Callable[[], bool], within_s: float = 10) -> None:
         time.sleep(0.01)
 
 
-def raw_post(server: Server, texts: list[str]) -> socket.socket:
-    """Send a request and leave its answer unread."""
+@contextmanager
+def unread_post(server: Server, texts: list[str]) -> Iterator[socket.socket]:
+    """Send a request, leave its answer unread, and yield the connection."""
     parts = urlsplit(server.url)
     body = json.dumps({"inputs": texts}).encode()
-    connection = socket.create_connection((parts.hostname, parts.port))
     head = ["POST /v1/sentiment HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
-    connection.sendall("\r\n".join([*head, "\r\n"]).encode() + body)
-    return connection
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        connection.sendall("\r\n".join([*head, "\r\n"]).encode() + body)
+        yield connection
 
 
-async def test_overload_is_refused_with_429_and_every_caller_hears() -> None:
-    with serving(**SLOW, max_queue_tokens=4_000) as server:
+async def test_overload_is_refused_with_429_and_every_caller_hears(slow: Path) -> None:
+    with serving(slow, **SLOW, max_queue_tokens=4_000) as server:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=200), timeout=60) as client:
             answers = await asyncio.gather(
                 *(client.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 4}) for _ in range(150))
@@ -52,23 +64,22 @@ async def test_overload_is_refused_with_429_and_every_caller_hears() -> None:
         assert after.status_code == 200
 
 
-def test_a_client_that_goes_away_gives_its_place_back() -> None:
-    with serving(**SLOW) as server:
-        gone = raw_post(server, [LONG] * 1_000)
-        wait_until(lambda: server.metric("sluice_queue_rows") > 0)
-        gone.close()
+def test_a_client_that_goes_away_gives_its_place_back(slow: Path) -> None:
+    with serving(slow, **SLOW) as server:
+        with unread_post(server, [LONG] * 1_000):
+            wait_until(lambda: server.metric("sluice_queue_rows") > 0)
         wait_until(lambda: server.metric("sluice_dropped_total", reason="cancelled") > 0)
         wait_until(lambda: server.metric("sluice_queue_rows") == 0)
         wait_until(lambda: server.metric("sluice_requests_total", code="499") == 1)
         assert httpx.post(f"{server.url}/v1/sentiment", json={"inputs": "good"}).status_code == 200
 
 
-def test_sigterm_finishes_what_is_in_flight_and_exits_0() -> None:
-    with serving(**SLOW) as server:
+def test_sigterm_finishes_what_is_in_flight_and_exits_0(slow: Path) -> None:
+    with serving(slow, **SLOW) as server:
         answers: list[httpx.Response] = []
 
         def ask() -> None:
-            answers.append(httpx.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 300}, timeout=60))
+            answers.append(httpx.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 100}, timeout=60))
 
         asking = threading.Thread(target=ask)
         asking.start()
@@ -76,17 +87,15 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_0() -> None:
         assert server.stop(signal.SIGTERM) == 0
         asking.join(10)
         assert [answer.status_code for answer in answers] == [200]
-        assert len(answers[0].json()["results"]) == 300
+        assert len(answers[0].json()["results"]) == 100
 
 
-def test_a_drain_that_takes_too_long_is_cut_off() -> None:
-    with serving(**SLOW, drain_s=1) as server:
-        left = raw_post(server, [LONG] * 1_900)
+def test_a_drain_that_takes_too_long_is_cut_off(slow: Path) -> None:
+    with serving(slow, **SLOW, drain_s=1) as server, unread_post(server, [LONG] * 1_900):
         wait_until(lambda: server.metric("sluice_queue_rows") > 0)
         started = time.monotonic()
         assert server.stop(signal.SIGTERM) == 0
         assert time.monotonic() - started < 8
-        left.close()
 
 
 def test_ctrl_c_stops_an_idle_service_at_once() -> None:

@@ -64,6 +64,7 @@ def test_a_fault_of_the_service_is_500_without_a_trace(client: TestClient, monke
         raise RuntimeError("the password is hunter2")
 
     monkeypatch.setattr(Service, "answer", broken)
+    logs.configure("json", "error")
     answer = client.post("/v1/sentiment", json={"inputs": "good"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "hunter2" not in answer.text

@@ -130,7 +130,7 @@ def test_a_named_language_goes_before_the_script(client: TestClient) -> None:
         (b"[]", 422, "invalid_request", "the body is not an object; expected a JSON object"),
         (b"{}", 422, "invalid_request", "inputs is missing; expected a text or a list of texts"),
         (b'{"inputs": 3}', 422, "invalid_request", "inputs is 3; "),
-        (b'{"inputs": []}', 422, "invalid_request", "inputs is []; list should have at least 1 item"),
+        (b'{"inputs": []}', 422, "invalid_request", "inputs is []; expected a text or a list of at least one text"),
         (b'{"inputs": ["a", 3]}', 422, "invalid_request", "inputs.1 is 3; input should be a valid string"),
         (b'{"inputs": "a", "text": "b"}', 422, "invalid_request", "text is no field of this request; expected some of"),
         (b'{"inputs": "a", "explain": "yes"}', 422, "invalid_request", "explain is 'yes'; "),

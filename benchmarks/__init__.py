@@ -1,0 +1,1 @@
+"""Load and ceiling measurements; `make bench` runs them all."""

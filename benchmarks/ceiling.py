@@ -1,0 +1,68 @@
+"""What no service can beat: the same package, tokenizer and texts in a bare loop with nothing around them."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.modelpack.store import latest, open_package
+from app.runtime.model import Model, open_model
+from app.runtime.providers import choose
+from app.runtime.threads import usable_cores
+
+_WINDOW, _PIECE = 64, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """Texts a second on one thread and on all cores, and the CPU seconds of 1,000 texts on one."""
+
+    kind: str
+    one_thread_texts_s: float
+    all_cores_texts_s: float
+    alone_ms: float
+
+    @property
+    def cpu_s_per_1k(self) -> float:
+        """CPU seconds that tokenizing and running 1,000 texts cost."""
+        return 1000 / self.one_thread_texts_s
+
+
+def measure(folder: Path, kind: str, texts: list[str], seconds: float) -> Ceiling:
+    """Time the bare loop: windows of 64 texts sorted by length and run in fours, which is the fastest order found."""
+    model = open_model(open_package(latest(folder)), choose("cpu"))
+    cores = usable_cores()
+    return Ceiling(
+        kind=kind,
+        one_thread_texts_s=_rate(model, texts, seconds),
+        all_cores_texts_s=_rate_of_threads(model, texts, seconds, cores),
+        alone_ms=_alone_ms(model, texts, seconds),
+    )
+
+
+def _rate(model: Model, texts: list[str], seconds: float) -> float:
+    done, at, started = 0, 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        window = texts[at : at + _WINDOW]
+        rows = sorted((tokens.ids for tokens in model.tokenizer.encode(window)), key=len)
+        for piece in range(0, len(rows), _PIECE):
+            model.plain.run(rows[piece : piece + _PIECE])
+        done += len(window)
+        at = (at + _WINDOW) % (len(texts) - _WINDOW)
+    return done / (time.perf_counter() - started)
+
+
+def _rate_of_threads(model: Model, texts: list[str], seconds: float, threads: int) -> float:
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(lambda _: _rate(model, texts, seconds), range(threads)))
+
+
+def _alone_ms(model: Model, texts: list[str], seconds: float) -> float:
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        (tokens,) = model.tokenizer.encode([texts[len(times) % len(texts)]])
+        model.plain.run([tokens.ids])
+        times.append(1000 * (time.perf_counter() - started))
+    return sorted(times)[len(times) // 2]

@@ -1,0 +1,64 @@
+"""The service as a process of its own, with its settings' defaults, and what it costs."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_S = 60
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service."""
+
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the user and system CPU seconds that the process has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def pss_mb(self) -> float:
+        """Return the process's proportional memory in MB."""
+        for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text("ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1000
+        raise RuntimeError("the kernel tells no Pss")
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Service]:
+    """Yield a ready service on a free port; its log goes nowhere, but is written."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = os.environ | {"SLUICE_PORT": str(port)} | settings
+    command = [sys.executable, "-m", "app.cli", "serve"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_ready(url, process)
+            yield Service(url, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def _wait_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + _START_S
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"{url}/health/ready"):  # noqa: S310 - our own loopback address
+                return
+        except urllib.error.URLError:
+            time.sleep(0.02)
+    raise SystemExit("the service did not become ready; `sluice serve` says why")
