@@ -51,7 +51,9 @@ LABEL org.opencontainers.image.title="Sluice" \
 # A numeric user: Kubernetes' runAsNonRoot cannot judge a name.
 RUN groupadd --gid 10001 sluice \
     && useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sluice
+# The official builds of ONNX Runtime send usage events to their maker unless they are told not to.
 ENV PATH=/opt/venv/bin:$PATH \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SLUICE_HOST=0.0.0.0 \

@@ -58,6 +58,10 @@ def test_the_process_is_started_without_a_shell_so_that_it_gets_the_signal() -> 
     assert re.search(r'^CMD \["serve"\]$', DOCKERFILE, re.MULTILINE)
 
 
+def test_the_runtime_is_told_to_report_to_nobody() -> None:
+    assert re.search(r"^(ENV)?\s+ORT_DISABLE_TELEMETRY=1", _stages()["base"], re.MULTILINE)
+
+
 def test_nothing_of_training_or_tests_reaches_the_build() -> None:
     allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE)
     assert (ROOT / ".dockerignore").read_text("utf-8").splitlines()[1] == "*"
