@@ -37,6 +37,7 @@ def choose(choice: Choice, available: list[str] | None = None) -> Provider:
 
     ``available`` stands in for ONNX Runtime's own list.
     """
+    onnxruntime.disable_telemetry_events()  # official builds report usage to their maker unless told otherwise
     installed = onnxruntime.get_available_providers() if available is None else available
     has_cuda = _NAMES["cuda"] in installed
     if choice == "cuda" and not has_cuda:
