@@ -81,7 +81,7 @@ _MODEL = {
             "reason": None,
             "precision": "int8",
             "provider": "cpu",
-            "provider_note": "fell back: no CUDA provider is installed",
+            "provider_note": "fell back: this ONNX Runtime has no CUDA provider",
             "max_tokens": 512,
             "evaluation": [],
         }

@@ -1,5 +1,6 @@
 """Which execution provider runs the graphs, chosen once at start."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,12 @@ Choice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
 
 _NAMES: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+# One Identity node on float32[1], opset 17: the smallest graph that shows whether a provider works.
+_IDENTITY = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a02"
+    "0801620f0a0179120a0a08080112040a02080142040a001011"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +39,38 @@ class Provider:
         return ("fp32",) if self.device == "cuda" else ("int8", "fp32")
 
 
-def choose(choice: Choice, available: list[str] | None = None) -> Provider:
-    """Return the provider for ``choice``; ``ProviderError`` where CUDA was asked for and is not installed.
+def cuda_trouble() -> str | None:
+    """Return why CUDA cannot be used here, or ``None`` where it can.
 
-    ``available`` stands in for ONNX Runtime's own list.
+    An installed provider is not enough: without a driver or a device ONNX Runtime quietly opens graphs on the CPU.
     """
     onnxruntime.disable_telemetry_events()  # official builds report usage to their maker unless told otherwise
-    installed = onnxruntime.get_available_providers() if available is None else available
-    has_cuda = _NAMES["cuda"] in installed
-    if choice == "cuda" and not has_cuda:
-        raise ProviderError(
-            "SLUICE_PROVIDER is 'cuda', but this ONNX Runtime has no CUDA provider (it has "
-            f"{', '.join(installed)}); expected one that has: replace onnxruntime with "
-            "`pip install onnxruntime-gpu`, or use the image's gpu target, or set SLUICE_PROVIDER=cpu"
-        )
+    installed = onnxruntime.get_available_providers()
+    if _NAMES["cuda"] not in installed:
+        return f"this ONNX Runtime has no CUDA provider (it has {', '.join(installed)})"
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(_IDENTITY, options, providers=[_NAMES["cuda"], _NAMES["cpu"]])
+    except Exception:  # noqa: BLE001 - ONNX Runtime's exceptions share no base class
+        return "its CUDA provider does not start"
+    return None if _NAMES["cuda"] in session.get_providers() else "its CUDA provider finds no usable device or driver"
+
+
+def choose(choice: Choice, trouble: Callable[[], str | None] = cuda_trouble) -> Provider:
+    """Return the provider for ``choice``; ``ProviderError`` where CUDA was asked for and cannot be used.
+
+    ``trouble`` says why CUDA cannot be used.
+    """
+    reason = trouble()
     if choice == "cpu":
         return Provider("cpu", "asked for")
-    if has_cuda:
+    if reason is None:
         return Provider("cuda", "asked for" if choice == "cuda" else "found")
-    return Provider("cpu", "fell back: no CUDA provider is installed")
+    if choice == "cuda":
+        raise ProviderError(
+            f"SLUICE_PROVIDER is 'cuda', but {reason}; expected a working one: replace onnxruntime with "
+            "`pip install onnxruntime-gpu` and see that nvidia-smi lists a device, or use the image's gpu target, or set "
+            "SLUICE_PROVIDER=cpu"
+        )
+    return Provider("cpu", f"fell back: {reason}")
