@@ -1,4 +1,5 @@
-# The serving image: `--target cpu` (the default) and `--target gpu` (ONNX Runtime's CUDA provider). Nothing of training is in it.
+# The serving image: `--target cpu` (the default) and `--target gpu` (ONNX Runtime's CUDA provider). Nothing of training
+# is in it.
 #
 # Both classic `docker build` and BuildKit build it; it has no syntax line, which would pull an image of its own.
 # Pin the base by digest for a release: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
@@ -87,8 +88,8 @@ COPY deploy/seal-environment /usr/local/bin/
 RUN seal-environment /opt/venv /wheel/*.whl
 
 FROM base AS gpu
-# The driver comes from the host, through the NVIDIA container toolkit; CUDA and cuDNN come from wheels, whose folders the
-# loader has to be told.
+# The driver comes from the host, through the NVIDIA container toolkit; CUDA and cuDNN come from wheels, whose folders
+# the loader has to be told.
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib \

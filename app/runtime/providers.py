@@ -44,7 +44,6 @@ def cuda_trouble() -> str | None:
 
     An installed provider is not enough: without a driver or a device ONNX Runtime quietly opens graphs on the CPU.
     """
-    onnxruntime.disable_telemetry_events()  # official builds report usage to their maker unless told otherwise
     installed = onnxruntime.get_available_providers()
     if _NAMES["cuda"] not in installed:
         return f"this ONNX Runtime has no CUDA provider (it has {', '.join(installed)})"
@@ -62,15 +61,16 @@ def choose(choice: Choice, trouble: Callable[[], str | None] = cuda_trouble) -> 
 
     ``trouble`` says why CUDA cannot be used.
     """
-    reason = trouble()
+    onnxruntime.disable_telemetry_events()  # official builds report usage to their maker unless told otherwise
     if choice == "cpu":
         return Provider("cpu", "asked for")
+    reason = trouble()
     if reason is None:
         return Provider("cuda", "asked for" if choice == "cuda" else "found")
     if choice == "cuda":
         raise ProviderError(
             f"SLUICE_PROVIDER is 'cuda', but {reason}; expected a working one: replace onnxruntime with "
-            "`pip install onnxruntime-gpu` and see that nvidia-smi lists a device, or use the image's gpu target, or set "
-            "SLUICE_PROVIDER=cpu"
+            "`pip install onnxruntime-gpu` and see that nvidia-smi lists a device, or use the image's gpu target, or "
+            "set SLUICE_PROVIDER=cpu"
         )
     return Provider("cpu", f"fell back: {reason}")
