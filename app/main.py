@@ -1,6 +1,7 @@
 """The composition root: every part is made here, once, and handed to those who need it."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -107,16 +108,18 @@ class Parts:
             log.exception("models_unopened")  # the process stays up and not ready, which an operator sees
             return
         self._announce()
+        gc.freeze()  # what is open now stays: no collection need walk it again
         if self.service.phase == "starting":
             self.service.phase = "ready"
             self.metrics.ready.set(1 if self.registry.ready else 0)
             log.info("ready" if self.registry.ready else "no_model", models=len(self.registry.ready))
 
     def _announce(self) -> None:
-        self.metrics.declare_model(NO_MODEL, NO_MODEL, "sentiment", codes(ItemError))
+        self.metrics.declare_items(NO_MODEL, NO_MODEL, "sentiment", codes(ItemError))
         for model in self.registry.ready:
             name, version, task = model.package.name, str(model.package.version), model.manifest.task
-            self.metrics.declare_model(name, version, task, ["ok", *codes(ItemError)])
+            self.metrics.of_model(name, version)
+            self.metrics.declare_items(name, version, task, ["ok", *codes(ItemError)])
             self.metrics.model_info.labels(name, version, task, model.session.precision, model.provider.device).set(1)
             log.info("model_ready", model=name, version=version, precision=model.session.precision)
         for refused in self.registry.failed:

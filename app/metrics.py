@@ -6,6 +6,7 @@ are the packages on disk. docs/metrics.md says what each is for.
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,18 @@ REJECTIONS = ("queue_full", "draining", "not_ready", "body_too_large", "too_many
 DROPS = ("cancelled", "expired")
 
 
+@dataclass(frozen=True, slots=True)
+class ModelSeries:
+    """The series of one package that each request or batch adds to."""
+
+    tokenize_seconds: Histogram
+    queue_seconds: Histogram
+    infer_seconds: Histogram
+    batch_rows: Histogram
+    real_cells: Counter
+    padding_cells: Counter
+
+
 class Metrics:
     """The service's metrics in a registry of their own, so that two services in one process do not collide."""
 
@@ -40,6 +53,7 @@ class Metrics:
         """Declare every series; ``shared_dir`` is where several worker processes keep theirs (see ``share``)."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no query here needs
         self._shared_dir = shared_dir
+        self._of_model: dict[tuple[str, str], ModelSeries] = {}
         self.registry = r = CollectorRegistry()
         self.requests = Counter("sluice_requests", "Requests answered.", ["route", "code"], registry=r)
         self.request_seconds = Histogram(
@@ -107,13 +121,22 @@ class Metrics:
         for code in codes:
             self.requests.labels(route, code)
 
-    def declare_model(self, model: str, version: str, task: str, item_codes: Iterable[str]) -> None:
-        """Put a package's series in place for each item code that it may answer."""
-        for histogram in (self.tokenize_seconds, self.queue_seconds, self.infer_seconds, self.batch_rows):
-            histogram.labels(model, version)
-        for kind in ("real", "padding"):
-            self.cells.labels(model, version, kind)
-        for code in item_codes:
+    def of_model(self, model: str, version: str) -> "ModelSeries":
+        """Return a package's series, put in place at the first call and remembered: looking labels up is not cheap."""
+        if (model, version) not in self._of_model:
+            self._of_model[model, version] = ModelSeries(
+                tokenize_seconds=self.tokenize_seconds.labels(model, version),
+                queue_seconds=self.queue_seconds.labels(model, version),
+                infer_seconds=self.infer_seconds.labels(model, version),
+                batch_rows=self.batch_rows.labels(model, version),
+                real_cells=self.cells.labels(model, version, "real"),
+                padding_cells=self.cells.labels(model, version, "padding"),
+            )
+        return self._of_model[model, version]
+
+    def declare_items(self, model: str, version: str, task: str, codes: Iterable[str]) -> None:
+        """Put the series of a package's texts in place for each code that they may get."""
+        for code in codes:
             self.items.labels(model, version, task, code)
 
     def exposition(self) -> bytes:

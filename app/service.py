@@ -147,7 +147,7 @@ class Service:
         else:
             self._tokenize(query, model, items)
         spent = time.perf_counter() - started
-        self.metrics.tokenize_seconds.labels(model.package.name, str(model.package.version)).observe(spent)
+        self.metrics.of_model(model.plain.model, model.plain.version).tokenize_seconds.observe(spent)
         reply.timings.tokenize += spent
         ready = []
         for item in items:
@@ -176,7 +176,7 @@ class Service:
 
     def _observe_job(self, model: Model, answers: Answers, timings: Timings) -> None:
         queued = max(0.0, answers.started - answers.submitted)
-        self.metrics.queue_seconds.labels(model.package.name, str(model.package.version)).observe(queued)
+        self.metrics.of_model(model.plain.model, model.plain.version).queue_seconds.observe(queued)
         timings.queue = max(timings.queue, queued)
         timings.infer = max(timings.infer, answers.ended - answers.started)
 

@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from functools import lru_cache
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +21,9 @@ _QUIET = {"/health/live", "/health/ready", "/metrics"}
 _DISCARD_BODIES = 16
 """How many times the limit is read and thrown away, so that the client lives to read why it was refused."""
 
+_SERIES = 256
+"""More than the routes times the codes that they answer."""
+
 _ids = random.Random()  # noqa: S311 - an id is unique, not secret, and the kernel's random numbers cost a call each
 
 
@@ -32,6 +36,9 @@ class Guard:
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._routes = routes
+        self._series = lru_cache(_SERIES)(
+            lambda route, code: (metrics.requests.labels(route, code), metrics.request_seconds.labels(route))
+        )
         self._log = structlog.get_logger("sluice.request").bind()  # bound once, not at each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +72,9 @@ class Guard:
         route = route if route in self._routes else OTHER_ROUTE
         code = str(status or 499)  # no answer: the client went away first
         seconds = time.perf_counter() - trace.started
-        self._metrics.requests.labels(route, code).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
+        counter, histogram = self._series(route, code)
+        counter.inc()
+        histogram.observe(seconds)
         if trace.error_code in REJECTIONS:
             self._metrics.rejected.labels(trace.error_code).inc()
         write = self._log.debug if route in _QUIET else self._log.info

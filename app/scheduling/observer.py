@@ -12,11 +12,11 @@ class BatchObserver:
 
     def batch(self, batch: Batch) -> None:
         """Count one run of the runtime."""
-        labels = batch.lane.model, batch.lane.version
-        self._metrics.infer_seconds.labels(*labels).observe(batch.ended - batch.started)
-        self._metrics.batch_rows.labels(*labels).observe(batch.rows)
-        self._metrics.cells.labels(*labels, "real").inc(batch.tokens)
-        self._metrics.cells.labels(*labels, "padding").inc(batch.cells - batch.tokens)
+        series = self._metrics.of_model(batch.lane.model, batch.lane.version)
+        series.infer_seconds.observe(batch.ended - batch.started)
+        series.batch_rows.observe(batch.rows)
+        series.real_cells.inc(batch.tokens)
+        series.padding_cells.inc(batch.cells - batch.tokens)
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that left the queue unanswered."""

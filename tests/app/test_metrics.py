@@ -32,7 +32,8 @@ def worker(folder: Path, slot: int, *, show: bool = False) -> str:
 def test_every_series_stands_before_the_first_request() -> None:
     metrics = Metrics("9")
     metrics.declare_route("/v1/sentiment", ["200", "429"])
-    metrics.declare_model("m", "1", "sentiment", ["ok", "empty_text"])
+    metrics.of_model("m", "1")
+    metrics.declare_items("m", "1", "sentiment", ["ok", "empty_text"])
     text = metrics.exposition().decode()
     for line in (
         'sluice_requests_total{code="429",route="/v1/sentiment"} 0.0',
