@@ -1,0 +1,175 @@
+"""Batches of rows near in length, under a budget of padded cells, in an order that a killed run takes up again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.config import LoopConfig
+from training.corpus import Corpus
+
+
+class Batch(NamedTuple):
+    """ids int64[B, T], lens int64[B], labels int64[B], classes bool[B, C] that count, weights float32[B]."""
+
+    ids: Tensor
+    lens: Tensor
+    labels: Tensor
+    classes: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A corpus to train on: how many of its rows an epoch takes, and each row's weight in the loss, float32[rows]."""
+
+    corpus: Corpus
+    rows_per_epoch: int
+    weights: NDArray[np.float32]
+
+
+def class_weights(corpus: Corpus, balance: float) -> NDArray[np.float32]:
+    """Return float32[rows]: (rows of the class)^-balance, scaled to a mean of one."""
+    counts = np.bincount(corpus.labels, minlength=len(corpus.classes)).astype(np.float64)
+    weights = counts[corpus.labels] ** -balance
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def collate(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Pad rows to the longest: ids int64[B, T] and lens int64[B]."""
+    lens = torch.tensor([len(row) for row in rows])  # [B]
+    ids = torch.full((len(rows), int(lens.max())), pad_id)  # [B, T]
+    for at, row in enumerate(rows):
+        ids[at, : len(row)] = torch.from_numpy(row)
+    return ids, lens
+
+
+def cut(lens: NDArray[np.int64], max_cells: int, max_rows: int) -> list[NDArray[np.int64]]:
+    """Return the indices of each batch: rows sorted by length, at most `max_rows` and rows x longest <= `max_cells`.
+
+    A row longer than `max_cells` is a batch of its own.
+    """
+    order = np.argsort(lens, kind="stable")
+    batches, start = [], 0
+    for end in range(1, len(order) + 1):
+        full = end < len(order) and ((end + 1 - start) * lens[order[end]] > max_cells or end - start == max_rows)
+        if full or end == len(order):
+            batches.append(order[start:end])
+            start = end
+    return batches
+
+
+class DevBatches:
+    """One dev corpus in batches, shortest rows first; every batch carries weights of one."""
+
+    def __init__(self, corpus: Corpus, config: LoopConfig, pad_id: int) -> None:
+        self.corpus = corpus
+        self.order = cut(corpus.lens, config.max_cells, config.max_rows)
+        self._pad_id = pad_id
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[Batch]:
+        corpus = self.corpus
+        for index in self.order:
+            ids, lens = collate([corpus.row(int(at)) for at in index], self._pad_id)
+            classes = torch.from_numpy(corpus.classes).expand(len(index), -1)
+            yield Batch(ids, lens, torch.from_numpy(corpus.labels[index]), classes, torch.ones(len(index)))
+
+
+class TrainBatches:
+    """An endless run of training batches, a fixed number an epoch; a function of the seed alone.
+
+    Each plan walks once through the rows an epoch is made of, and as batches are cut by length, one plan has a few more
+    batches than another; so plans follow each other without regard to where the trainer ends an epoch.
+    The state is three numbers, which Lightning keeps in the checkpoint: a run killed inside an epoch goes on with the
+    batch that would have come next.
+    """
+
+    def __init__(self, sources: Sequence[Source], config: LoopConfig, pad_id: int, seed: int) -> None:
+        self._sources = sources
+        self._config = config
+        self._pad_id = pad_id
+        self._seed = seed
+        self._number = 0
+        self._position = 0
+        self._given = 0
+        self._plan = _Plan.of(sources, config, seed, 0)
+        self._per_epoch = len(self._plan.batches)
+
+    def __len__(self) -> int:
+        return self._per_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the next batch comes from."""
+        return {"plan": self._number, "position": self._position, "given": self._given}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up again where `state_dict` was taken."""
+        self._number, self._position, self._given = state["plan"], state["position"], state["given"]
+        self._plan = _Plan.of(self._sources, self._config, self._seed, self._number)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give what is left of the epoch."""
+        while True:
+            if self._position == len(self._plan.batches):
+                self._number, self._position = self._number + 1, 0
+                self._plan = _Plan.of(self._sources, self._config, self._seed, self._number)
+            index = self._plan.batches[self._position]
+            self._position += 1
+            self._given += 1
+            yield self._batch(index)
+            if self._given % self._per_epoch == 0:
+                return
+
+    def _batch(self, index: NDArray[np.int64]) -> Batch:
+        plan = self._plan
+        picked = [(self._sources[plan.source[at]], int(plan.row[at]), int(plan.start[at])) for at in index]
+        limit = self._config.max_train_tokens
+        ids, lens = collate([source.corpus.row(row)[start:][:limit] for source, row, start in picked], self._pad_id)
+        return Batch(
+            ids,
+            lens,
+            torch.tensor([int(source.corpus.labels[row]) for source, row, _ in picked]),
+            torch.from_numpy(np.stack([source.corpus.classes for source, _, _ in picked])),
+            torch.tensor([float(source.weights[row]) for source, row, _ in picked]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One walk: for each drawn row its source, its index there and its window's start; and the batches, shuffled."""
+
+    source: NDArray[np.int64]
+    row: NDArray[np.int64]
+    start: NDArray[np.int64]
+    batches: list[NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], config: LoopConfig, seed: int, number: int) -> "_Plan":
+        rng = np.random.default_rng([seed, number])
+        row = np.concatenate([_draw(source, [seed, at], number) for at, source in enumerate(sources)])
+        source = np.repeat(np.arange(len(sources)), [one.rows_per_epoch for one in sources])
+        full = np.concatenate(
+            [one.corpus.lens[row[source == at]] for at, one in enumerate(sources)],
+        )
+        lens = np.minimum(full, config.max_train_tokens)
+        # A long review is seen from its start or up to its end, at random: verdicts stand at the ends.
+        start = (full - lens) * rng.integers(0, 2, len(full))
+        shuffled = rng.permutation(len(full))
+        batches = [shuffled[index] for index in cut(lens[shuffled], config.max_cells, config.max_rows)]
+        rng.shuffle(batches)  # type: ignore[arg-type]  # numpy shuffles any mutable sequence
+        return cls(source, row, start, batches)
+
+
+def _draw(source: Source, seed: list[int], number: int) -> NDArray[np.int64]:
+    """Return the rows of a plan: it goes on in one endless run of permutations where the plan before stopped."""
+    rows, wanted = len(source.corpus), source.rows_per_epoch
+    places = np.arange(number * wanted, (number + 1) * wanted)
+    cycles = {int(cycle): np.random.default_rng([*seed, int(cycle)]).permutation(rows) for cycle in set(places // rows)}
+    return np.array([cycles[int(place // rows)][place % rows] for place in places], dtype=np.int64)

@@ -1,0 +1,97 @@
+"""Weighs the two branches on dev: how much of each, and how sharp the sum.
+
+Each branch was fitted to predict alone, so that the n-grams, which all but memorise the training rows, leave the
+recurrent branch its gradient; adding their logits is then a product of two experts (Hinton 2002).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training.batches import DevBatches
+from training.config import BlendConfig, DataSet
+from training.models.classifier import Classifier
+from training.scores import decide, score
+
+Floats = NDArray[np.float32]
+SHARPNESS = np.geomspace(0.5, 3.0, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The n-grams' share, the factor on the sum, each share's mean dev score, and the chosen one's figure a set."""
+
+    ngram_share: float
+    sharpness: float
+    dev: dict[float, float]
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Logits float32[rows, C] of both branches on one dev set, with what they are scored by."""
+
+    recurrent: Floats
+    ngrams: Floats
+    labels: NDArray[np.int64]
+    classes: NDArray[np.bool_]
+
+    def mixed(self, share: float) -> Floats:
+        return (1 - share) * self.recurrent + share * self.ngrams
+
+
+def blend(
+    network: Classifier,
+    dev: Mapping[str, DevBatches],
+    sets: Sequence[DataSet],
+    config: BlendConfig,
+    say: Callable[[str], None],
+) -> Blend:
+    """Choose the share with the best mean dev score, then the sharpness with the least dev loss, and set both."""
+    members = {name: _member(network, batches) for name, batches in dev.items()}
+    figures = {share: _figures(members, sets, share) for share in config.ngram_shares}
+    means = {share: float(np.mean(list(found.values()))) for share, found in figures.items()}
+    for share, mean in means.items():
+        say(f"blend: n-grams {share:.2f}: dev {mean:.4f} " + " ".join(f"{k} {v:.4f}" for k, v in figures[share].items()))
+    share = max(means, key=means.__getitem__)
+    sharpness = min(SHARPNESS, key=lambda factor: sum(_loss(one, share, factor) for one in members.values()))
+    network.recurrent_scale.fill_((1 - share) * sharpness)
+    network.ngram_scale.fill_(share * sharpness)
+    return Blend(share, float(sharpness), means, figures[share])
+
+
+def run(branch: nn.Module, batches: DevBatches) -> Floats:
+    """Return a branch's logits float32[rows, C] in the order in which `batches` holds its rows."""
+    branch.eval()
+    with torch.inference_mode():
+        return torch.cat([branch(batch.ids, batch.lens) for batch in batches]).numpy()
+
+
+def _member(network: Classifier, batches: DevBatches) -> _Member:
+    order = np.concatenate(batches.order)
+    return _Member(
+        run(network.recurrent, batches),
+        run(network.ngrams, batches),
+        batches.corpus.labels[order],
+        batches.corpus.classes,
+    )
+
+
+def _figures(members: Mapping[str, _Member], sets: Sequence[DataSet], share: float) -> dict[str, float]:
+    found = {}
+    for one in sets:
+        member = members[one.name]
+        decided = decide(member.mixed(share), member.classes)
+        found[one.name] = score(member.labels, decided, member.classes).of(one.metric)
+    return found
+
+
+def _loss(member: _Member, share: float, sharpness: float) -> float:
+    logits = np.where(member.classes, member.mixed(share) * sharpness, -np.inf)  # [rows, C]
+    shifted = logits - logits.max(axis=1, keepdims=True)  # [rows, C]
+    log_odds = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # [rows, C]
+    return float(-log_odds[np.arange(len(logits)), member.labels].mean())

@@ -1,0 +1,161 @@
+"""One TOML file says everything about a run; it is read once into frozen models and passed down."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from training.errors import ConfigError
+
+Metric = Literal["accuracy", "macro_f1", "macro_recall"]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(gt=0)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class TrainPart(_Strict):
+    """One split that is trained on, and how often.
+
+    `rows_per_epoch` is the set's weight: fewer than the split holds and successive epochs walk through all of it in
+    turn, more and rows come again within an epoch. `balance` weighs a row by (rows of its class)^-balance: 0 leaves the
+    classes as they are, 1 makes them count alike.
+    """
+
+    split: str = "train"
+    rows_per_epoch: Positive
+    balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class DataSet(_Strict):
+    """One data set: what of it is trained on, what its dev split is scored by, and what the model card says of it."""
+
+    name: Name
+    metric: Metric
+    train: tuple[TrainPart, ...] = Field(min_length=1)
+    title: str
+    source: str
+    licence: str
+
+
+class TokenizerConfig(_Strict):
+    """The byte-pair encoding; `max_tokens` is the length at which the packaged model truncates a text."""
+
+    vocab_size: Positive
+    min_frequency: Positive
+    normalization: Positive
+    max_tokens: Positive
+
+
+class ModelConfig(_Strict):
+    """Sizes of the network, and its dropout rates; `word_dropout` is the share of tokens hidden in training."""
+
+    embedding: Positive
+    hidden: Positive
+    attention: Positive
+    ngram_orders: tuple[Positive, ...] = Field(min_length=1)
+    ngram_buckets: Positive
+    embedding_dropout: Share
+    output_dropout: Share
+    word_dropout: Share
+
+    @model_validator(mode="after")
+    def _buckets_are_a_power_of_two(self) -> Self:
+        if self.ngram_buckets & (self.ngram_buckets - 1):
+            raise ValueError(f"ngram_buckets = {self.ngram_buckets}: expected a power of two")
+        return self
+
+
+class LinearConfig(_Strict):
+    """The fit of the n-gram branch: L2 strengths to choose from on dev, and where L-BFGS stops."""
+
+    l2: tuple[float, ...] = Field(min_length=1)
+    max_iterations: Positive
+
+
+class LoopConfig(_Strict):
+    """The fit of the recurrent branch; a batch holds at most `max_cells` = rows x longest, and `max_rows` rows."""
+
+    epochs: Positive
+    max_cells: Positive
+    max_rows: Positive
+    max_train_tokens: Positive
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    warmup: Share
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    gradient_clip: Annotated[float, Field(gt=0.0)]
+    label_smoothing: Share
+    ema_decay: Share
+    patience: Positive
+    dev_rows: Positive
+    checkpoint_every_steps: Positive
+
+
+class BlendConfig(_Strict):
+    """The shares of the n-gram branch in the blended logits to choose from on dev."""
+
+    ngram_shares: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] = Field(min_length=1)
+
+
+class GateConfig(_Strict):
+    """What a package must reach: largest difference of logits, and smallest share of equal labels."""
+
+    parity: Annotated[float, Field(gt=0.0)]
+    int8_agreement: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class RunConfig(_Strict):
+    """Everything about a run."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    version: Positive
+    task: Literal["sentiment"]
+    languages: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[str, ...] = Field(min_length=2)
+    summary: str
+    limits: tuple[str, ...]
+    seed: int
+    tokenizer: TokenizerConfig
+    model: ModelConfig
+    ngrams: LinearConfig
+    loop: LoopConfig
+    blend: BlendConfig
+    gates: GateConfig
+    sets: tuple[DataSet, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [one.name for one in self.sets]
+        if len(set(names)) < len(names):
+            raise ValueError(f"sets: a name occurs twice in {names}")
+        return self
+
+
+def load(path: Path) -> RunConfig:
+    """Read a run's TOML file; `ConfigError` names the file, the key and what was expected."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    try:
+        # By way of JSON, because TOML has arrays only and pydantic's strict mode takes no list for a tuple elsewhere.
+        return RunConfig.model_validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaints(path, error))) from error
+
+
+def _complaints(path: Path, error: ValidationError) -> list[str]:
+    lines = []
+    for one in error.errors(include_url=False):
+        key = ".".join(str(part) for part in one["loc"]) or "(file)"
+        known = f"unknown key {key!r}" if one["type"] == "extra_forbidden" else f"{key}: {one['msg']}"
+        value = "" if one["type"] == "missing" else f" (got {one['input']!r})"
+        lines.append(f"{path}: {known}{value}")
+    return lines

@@ -1,0 +1,71 @@
+"""Labelled text from local JSON lines: <data>/sentiment/<set>/<split>.jsonl, plain or xz-compressed."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import datasets
+
+from training.errors import DataError
+
+FOLDER = "sentiment"
+SUFFIXES = (".jsonl.xz", ".jsonl")
+COLUMNS = ("text", "label")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one split, in file order."""
+
+    texts: list[str]
+    labels: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_split(data: Path, name: str, split: str, labels: Collection[str]) -> Rows:
+    """Read one split; `DataError` names the missing set, split or column, or the label that is none of `labels`."""
+    path = file_of(data, name, split)
+    table = _load(path)
+    missing = [column for column in COLUMNS if column not in table.column_names]
+    if missing:
+        raise DataError(f"{path}: no column {missing[0]!r}; it has {', '.join(sorted(table.column_names))}")
+    rows = Rows(texts=list(table["text"]), labels=list(table["label"]))
+    if not len(rows):
+        raise DataError(f"{path}: no rows")
+    for column, values in (("text", rows.texts), ("label", rows.labels)):
+        wrong = next((at for at, value in enumerate(values) if not isinstance(value, str)), None)
+        if wrong is not None:
+            raise DataError(f"{path}: row {wrong + 1}: {column} is {values[wrong]!r}, expected a string")
+    unknown = sorted(set(rows.labels) - set(labels))
+    if unknown:
+        raise DataError(f"{path}: label {unknown[0]!r} is none of {', '.join(labels)}")
+    return rows
+
+
+def file_of(data: Path, name: str, split: str) -> Path:
+    """Return the file of a split; `DataError` names what is missing and what there is."""
+    root = data / FOLDER
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; SLUICE_DATA must name the folder that holds {FOLDER}/<set>/")
+    folder = root / name
+    if not folder.is_dir():
+        known = ", ".join(sorted(one.name for one in root.iterdir() if one.is_dir()))
+        raise DataError(f"{folder}: no data set {name!r}; there are: {known or 'none'}")
+    for suffix in SUFFIXES:
+        if (path := folder / f"{split}{suffix}").is_file():
+            return path
+    known = ", ".join(sorted({one.name.split(".")[0] for one in folder.glob("*.jsonl*")}))
+    raise DataError(f"{folder}: no split {split!r} as {' or '.join(SUFFIXES)}; there are: {known or 'none'}")
+
+
+def _load(path: Path) -> datasets.Dataset:
+    # The Arrow copy lives in memory and its cache is dropped at once: a changed file is never read stale.
+    datasets.disable_progress_bars()
+    try:
+        with TemporaryDirectory(prefix="sluice-data-") as cache:
+            return datasets.Dataset.from_json(str(path), cache_dir=cache, keep_in_memory=True)
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise DataError(f"{path}: not JSON lines: {error.__cause__ or error}") from error

@@ -1,0 +1,108 @@
+"""Scores a model package on a labelled split through the code that serves it: its tokenizer, runtime and task head."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import PackageError
+from app.modelpack.manifest import Precision
+from app.modelpack.store import Package, latest, open_package
+from app.modelpack.tokenizer import TextTokenizer
+from app.runtime.providers import choose
+from app.runtime.session import Session, padded
+from app.tasks.classify import classify
+from training.batches import cut
+from training.data import Rows
+from training.errors import DataError
+from training.scores import Scores, confusion, score
+
+# As the service batches: the nearest in length, few padded cells.
+MAX_CELLS = 4096
+MAX_ROWS = 32
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A package opened the way the service opens it, at one precision."""
+
+    package: Package
+    precision: Precision
+    tokenizer: TextTokenizer
+    session: Session
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the logits' columns."""
+        return self.package.manifest.labels
+
+    def logits(self, ids: Sequence[NDArray[np.int64]]) -> Floats:
+        """Return logits float32[rows, C] in the order of `ids`, run in batches of rows near in length."""
+        pad_id = self.package.manifest.tokenizer.pad_id
+        found = np.empty((len(ids), len(self.labels)), dtype=np.float32)
+        for index in cut(np.array([len(row) for row in ids]), MAX_CELLS, MAX_ROWS):
+            (found[index],) = self.session.run(["logits"], padded([ids[at] for at in index], pad_id))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Figures of one split, with the confusion counts int64[C, C] behind them, true class by decided class."""
+
+    scores: Scores
+    rows: int
+    seconds: float
+    labels: list[str]
+    counts: NDArray[np.int64]
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures by name."""
+        return asdict(self.scores)
+
+
+def open_served(path: Path, precision: Precision | None = None, threads: int | None = None) -> Served:
+    """Open models/<name> (its highest version) or models/<name>/<version>; `PackageError` where it is broken."""
+    folder = path.resolve()
+    if not folder.is_dir():
+        raise PackageError(str(path), "no such folder", "models/<name> or models/<name>/<version>")
+    package = open_package(folder if folder.name.isdigit() else latest(folder))
+    provider = choose("cpu")
+    wanted = [precision] if precision else list(provider.precisions)
+    graph = next((found for one in wanted if (found := package.manifest.graph(one))), None)
+    if graph is None:
+        raise PackageError("manifest.json", f"no graph of precision {wanted[0]}", "one among its graphs")
+    session = Session(graph, package.graph_bytes(graph), provider, threads or os.cpu_count() or 1)
+    return Served(package, graph.precision, package.tokenizer(), session)
+
+
+def evaluate(served: Served, rows: Rows) -> Evaluated:
+    """Score every row; a set of fewer labels than the model has is scored on its own labels alone."""
+    started = time.monotonic()
+    ids = [tokens.ids for tokens in served.tokenizer.encode(rows.texts)]
+    empty = next((at for at, row in enumerate(ids) if not len(row)), None)
+    if empty is not None:
+        raise DataError(f"row {empty + 1}: {rows.texts[empty]!r} has no token")
+    seconds = time.monotonic() - started
+    started = time.monotonic()
+    decided = _decided(served, served.logits(ids), sorted(set(rows.labels), key=served.labels.index))
+    seconds += time.monotonic() - started
+    classes = np.array([label in set(rows.labels) for label in served.labels])
+    truth = np.array([served.labels.index(label) for label in rows.labels])
+    return Evaluated(
+        scores=score(truth, decided, classes),
+        rows=len(rows),
+        seconds=seconds,
+        labels=[label for label in served.labels if label in set(rows.labels)],
+        counts=confusion(truth, decided, len(classes))[np.ix_(classes, classes)],
+    )
+
+
+def _decided(served: Served, logits: Floats, labels: list[str]) -> NDArray[np.int64]:
+    columns = [served.labels.index(label) for label in labels]
+    return np.array([served.labels.index(one.label) for one in classify(logits[:, columns], labels)])

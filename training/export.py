@@ -1,0 +1,97 @@
+"""The trained network as ONNX: one LSTM node with sequence lengths, in fp32 and with 8-bit weights."""
+
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+
+from app.modelpack.manifest import Graph, Precision
+from app.modelpack.manifest import Tensor as TensorSpec
+from training.config import RunConfig
+from training.models.classifier import Classifier
+from training.paths import RunPaths
+from training.tokenizer import UNK_ID
+from training.train import load_network
+
+OPSET = 17
+INPUTS = ("ids", "lens")
+OUTPUTS = ("logits", "attribution")
+AXES = {
+    "ids": {0: "batch", 1: "tokens"},
+    "lens": {0: "batch"},
+    "logits": {0: "batch"},
+    "attribution": {0: "batch", 1: "tokens"},
+}
+
+
+class _Graph(nn.Module):
+    """Both outputs side by side; the runtime computes only the one that is asked for."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, ids: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.explained(ids, lens)
+
+
+def export(config: RunConfig, paths: RunPaths) -> tuple[Path, Path]:
+    """Write both graphs of a trained run and return their paths."""
+    export_fp32(load_network(config, paths), paths.fp32)
+    quantize(paths.fp32, paths.int8)
+    return paths.fp32, paths.int8
+
+
+def export_fp32(network: Classifier, path: Path) -> None:
+    """Write the network as one self-contained ONNX file."""
+    # Rows of unequal length, so that nothing of the example's shape is taken for a constant; longest first, as torch's
+    # packing wants it without a sort. The LSTM node that this becomes takes any order.
+    ids = torch.full((3, 5), UNK_ID)
+    lens = torch.tensor([5, 2, 1])
+    with warnings.catch_warnings():
+        # The newer exporter cannot take packed sequences yet, and the one that can says so on every call.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
+        torch.onnx.export(
+            _Graph(network.eval()).eval(),
+            (ids, lens),
+            str(path),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_axes=AXES,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def quantize(fp32: Path, int8: Path) -> None:
+    """Write the graph with 8-bit weights in the LSTM and the lookup tables; pooling and head stay in fp32."""
+    quantize_dynamic(
+        fp32,
+        int8,
+        op_types_to_quantize=["LSTM", "Gather"],
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def graph_spec(file: str, precision: Precision, classes: int) -> Graph:
+    """Return what the manifest says of an exported graph."""
+    return Graph(
+        file=file,
+        precision=precision,
+        inputs=[
+            TensorSpec(name="ids", dtype="int64", axes=["batch", "tokens"]),
+            TensorSpec(name="lens", dtype="int64", axes=["batch"]),
+        ],
+        outputs=[
+            TensorSpec(name="logits", dtype="float32", axes=["batch", classes]),
+            TensorSpec(name="attribution", dtype="float32", axes=["batch", "tokens", classes]),
+        ],
+    )

@@ -1,0 +1,181 @@
+"""Writes models/<name>/<version>: checks the graphs, scores them through the serving code, then renames into place."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.modelpack import manifest as schema
+from app.modelpack.manifest import Evaluation, File, Graph, Limits, Manifest
+from app.modelpack.store import open_package
+from app.runtime.providers import choose
+from app.runtime.session import Session
+from training import card, parity, plots
+from training.baseline import baseline
+from training.config import RunConfig
+from training.data import file_of, read_split
+from training.evaluate import evaluate, open_served
+from training.export import graph_spec
+from training.paths import RunPaths
+from training.prepare import dev as open_dev
+from training.tokenizer import PAD_ID, UNK_ID
+from training.tokenizer import load as load_tokenizer
+from training.train import load_network
+
+LIBRARIES = ("torch", "lightning", "tokenizers", "onnx", "onnxruntime", "scikit-learn", "scipy", "numpy", "datasets")
+FP32, INT8, TOKENIZER, CARD, REPORT = "model.onnx", "model.int8.onnx", "tokenizer.json", "README.md", "report"
+Say = Callable[[str], None]
+Counts = dict[str, tuple[list[str], NDArray[np.int64]]]
+
+
+def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, split: str, say: Say) -> Path:
+    """Write the package and return its folder; `PackRefusedError` where a check fails, and then nothing is changed.
+
+    `split` is the one whose figures the card reports; its rows are read here for the first time.
+    """
+    checks = _check(config, paths)
+    say(f"pack: {checks}")
+    models.mkdir(parents=True, exist_ok=True)
+    # A name that begins with a dot is no package to the service, which may be watching this folder.
+    with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
+        staged = Path(beside) / config.name / str(config.version)
+        _copy(paths, staged)
+        bare = _manifest(config, staged, provenance=_provenance(config, data, paths, checks))
+        _write(bare, staged)
+        evaluations, counts = _evaluate(config, data, paths, staged, split, say)
+        plots.learning_curves(paths.logs / "csv" / "metrics.csv", staged / REPORT / "learning-curves.png")
+        plots.confusion_matrices(counts, split, staged / REPORT / "confusion.png")
+        scored = bare.model_copy(update={"evaluation": evaluations})
+        (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
+        _write(scored.model_copy(update={"files": _files(staged)}), staged)
+        open_package(staged)
+        return _place(staged, models / config.name / str(config.version))
+
+
+def _check(config: RunConfig, paths: RunPaths) -> parity.Checks:
+    fp32, int8 = (_session(paths.need(path, "export"), one) for path, one in zip(
+        (paths.fp32, paths.int8), _graphs(config), strict=True))
+    dev = open_dev(config, paths)
+    return parity.check(load_network(config, paths), fp32, int8, dev, config.gates, config.tokenizer.max_tokens)
+
+
+def _session(path: Path, graph: Graph) -> Session:
+    return Session(graph, path.read_bytes(), choose("cpu"))
+
+
+def _graphs(config: RunConfig) -> list[Graph]:
+    classes = len(config.labels)
+    return [graph_spec(FP32, "fp32", classes), graph_spec(INT8, "int8", classes)]
+
+
+def _copy(paths: RunPaths, staged: Path) -> None:
+    (staged / REPORT).mkdir(parents=True)
+    for source, name in ((paths.fp32, FP32), (paths.int8, INT8), (paths.tokenizer, TOKENIZER)):
+        shutil.copyfile(source, staged / name)
+
+
+def _manifest(config: RunConfig, staged: Path, provenance: dict[str, Any]) -> Manifest:
+    return Manifest(
+        schema_version=schema.SCHEMA_VERSION,
+        name=config.name,
+        version=config.version,
+        task=config.task,
+        description=config.summary,
+        languages=list(config.languages),
+        labels=list(config.labels),
+        tokenizer=schema.Tokenizer(
+            file=TOKENIZER,
+            normalization=config.tokenizer.normalization,
+            vocab_size=load_tokenizer(staged / TOKENIZER).get_vocab_size(),
+            pad_id=PAD_ID,
+            unk_id=UNK_ID,
+        ),
+        limits=Limits(max_tokens=config.tokenizer.max_tokens),
+        graphs=_graphs(config),
+        files=_files(staged),
+        provenance=provenance,
+    )
+
+
+def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: parity.Checks) -> dict[str, Any]:
+    splits = [(one.name, split) for one in config.sets for split in (*(part.split for part in one.train), "dev")]
+    return {
+        "config": config.model_dump(mode="json"),
+        "data_sha256": {f"{name}/{split}": _sha256(file_of(data, name, split)) for name, split in splits},
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "training": json.loads(paths.report.read_text(encoding="utf-8")),
+        "checks": asdict(checks),
+    }
+
+
+def _evaluate(
+    config: RunConfig, data: Path, paths: RunPaths, staged: Path, split: str, say: Say
+) -> tuple[list[Evaluation], Counts]:
+    served = open_served(staged)
+    baselines = _baselines(config, data, paths, split, say)
+    today = datetime.now(tz=UTC).date()
+    evaluations: list[Evaluation] = []
+    counts: Counts = {}
+    for one in config.sets:
+        found = evaluate(served, read_split(data, one.name, split, config.labels))
+        counts[one.name] = (found.labels, found.counts)
+        evaluations.append(
+            Evaluation(
+                data=one.name,
+                split=split,
+                rows=found.rows,
+                precision=served.precision,
+                labels=found.labels,
+                metrics=found.figures(),
+                baseline=baselines[one.name],
+                measured_on=today,
+            )
+        )
+        say(f"pack: {card.measured(evaluations[-1], config)}")
+    return evaluations, counts
+
+
+def _baselines(config: RunConfig, data: Path, paths: RunPaths, split: str, say: Say) -> Mapping[str, dict[str, float]]:
+    # They depend on the data alone and take minutes, so that a second packing of a run takes them from its folder.
+    kept = paths.root / f"baseline.{split}.json"
+    found: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    for one in config.sets:
+        if one.name not in found:
+            result = baseline(data, one, split, config.labels)
+            found[one.name] = asdict(result.scores)
+            say(f"pack: baseline {one.name}: C {result.c:g}, {result.seconds} s")
+            kept.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+def _files(folder: Path) -> dict[str, File]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != schema.FILE)
+    return {
+        path.relative_to(folder).as_posix(): File(bytes=path.stat().st_size, sha256=_sha256(path)) for path in paths
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(manifest: Manifest, folder: Path) -> None:
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / schema.FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _place(staged: Path, final: Path) -> Path:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        final.rename(staged.parent / "replaced")
+    staged.rename(final)
+    return final

@@ -1,0 +1,64 @@
+"""Where a run keeps what it makes, under one folder that can be thrown away."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.errors import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """The files of one run: <runs>/<name>/..."""
+
+    root: Path
+
+    @property
+    def tokenizer(self) -> Path:
+        """Write of `prepare`: the trained tokenizer."""
+        return self.root / "tokenizer.json"
+
+    @property
+    def prepared(self) -> Path:
+        """Write of `prepare`: one .npz for each encoded split."""
+        return self.root / "prepared"
+
+    @property
+    def ngrams(self) -> Path:
+        """Write of `train`: the fitted n-gram branch."""
+        return self.root / "ngrams.npz"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Write of `train`: last.ckpt to resume from, best.ckpt by dev score."""
+        return self.root / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """Write of `train`: TensorBoard events and metrics.csv."""
+        return self.root / "logs"
+
+    @property
+    def network(self) -> Path:
+        """Write of `train`: the blended network's weights."""
+        return self.root / "network.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """Write of `train`: what was chosen and what it measured on dev."""
+        return self.root / "train.json"
+
+    @property
+    def fp32(self) -> Path:
+        """Write of `export`: the graph in full precision."""
+        return self.root / "model.onnx"
+
+    @property
+    def int8(self) -> Path:
+        """Write of `export`: the graph quantized to 8 bits."""
+        return self.root / "model.int8.onnx"
+
+    def need(self, path: Path, verb: str) -> Path:
+        """Return the path if it exists; otherwise `RunError` says which verb makes it."""
+        if not path.exists():
+            raise RunError(f"{path}: not there yet; run `sluice-train {verb}` with this config first")
+        return path

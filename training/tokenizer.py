@@ -1,0 +1,49 @@
+"""Byte-pair encoding trained on the corpus (Sennrich et al. 2016), with the normalization that serving uses too."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+
+from app.modelpack.normalize import normalization
+from training.config import TokenizerConfig
+
+PAD, UNK = "[PAD]", "[UNK]"
+# The trainer numbers special tokens first, in order; from here the ids travel in the package's manifest.
+PAD_ID, UNK_ID = 0, 1
+CONTINUING = "##"
+# Letters rarer than the thousand most frequent are unknown: a vocabulary is for words, not for every emoji once seen.
+ALPHABET = 1000
+
+
+def train(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+    """Train on the texts; the normalizer travels inside the returned tokenizer, and pad is id 0."""
+    tokenizer = Tokenizer(BPE(unk_token=UNK, continuing_subword_prefix=CONTINUING))
+    shared = normalization(config.normalization)
+    tokenizer.normalizer = shared.normalizer
+    tokenizer.pre_tokenizer = shared.pre_tokenizer
+    trainer = BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=[PAD, UNK],
+        continuing_subword_prefix=CONTINUING,
+        limit_alphabet=ALPHABET,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def load(path: Path) -> Tokenizer:
+    """Read a tokenizer.json."""
+    return Tokenizer.from_file(str(path))
+
+
+def encode(tokenizer: Tokenizer, texts: list[str], max_tokens: int) -> list[NDArray[np.int32]]:
+    """Encode texts to ids, int32[tokens] each, keeping the first `max_tokens`; a text without any is one unknown."""
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    return [np.array(one.ids[:max_tokens] or [UNK_ID], dtype=np.int32) for one in encodings]

@@ -1,0 +1,134 @@
+"""Fits both branches, blends them on dev, and writes the network with a report of what was chosen."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import lightning as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors.torch import load_model, save_model
+
+from training import linear, tokenizer
+from training.batches import DevBatches, TrainBatches
+from training.blend import blend
+from training.config import RunConfig
+from training.corpus import Corpus
+from training.loop import DEV_SCORE, RecurrentTraining, averaged_branch
+from training.models.classifier import Classifier, build
+from training.paths import RunPaths
+from training.prepare import dev as open_dev
+from training.prepare import sources as open_sources
+from training.progress import progress
+
+Say = Callable[[str], None]
+
+
+def prepare_torch(threads: int) -> None:
+    """Set the threads, where not 0, and flush denormals, which vanishing gradients through time run into."""
+    if threads:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+
+
+def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
+    """Fit, blend and save; with `resume`, go on from checkpoints/last.ckpt where there is one."""
+    started = time.monotonic()
+    network = new_network(config, paths)
+    fitted = fit_ngrams(network, config, paths, say)
+    training = fit_recurrent(network, config, paths, resume=resume)
+    network.recurrent = averaged_branch(training)
+    dev = {name: _batches(corpus, config) for name, corpus in open_dev(config, paths).items()}
+    chosen = blend(network, dev, config.sets, config.blend, say)
+    save_model(network, str(paths.network))
+    report: dict[str, Any] = {
+        "seconds": round(time.monotonic() - started, 1),
+        "steps": training.global_step,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "ngrams": {"l2": fitted.l2, "dev": {f"{key:g}": value for key, value in fitted.dev.items()}},
+        "recurrent": {name: asdict(one) for name, one in training.dev_scores.items()},
+        "blend": asdict(chosen),
+    }
+    paths.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    say(f"train: {chosen}")
+
+
+def new_network(config: RunConfig, paths: RunPaths) -> Classifier:
+    """Make the untrained network; its first weights are a function of the seed."""
+    vocabulary = tokenizer.load(paths.need(paths.tokenizer, "prepare"))
+    torch.manual_seed(config.seed)
+    return build(config, vocabulary.get_vocab_size(), tokenizer.PAD_ID)
+
+
+def load_network(config: RunConfig, paths: RunPaths) -> Classifier:
+    """Open what `train` wrote."""
+    network = new_network(config, paths)
+    load_model(network, str(paths.need(paths.network, "train")))
+    return network.eval()
+
+
+def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say) -> linear.LinearFit:
+    """Fit the n-gram branch, or take the fit that is there."""
+    if paths.ngrams.exists():
+        fitted = linear.LinearFit.load(paths.ngrams)
+    else:
+        fitted = linear.fit(
+            open_sources(config, paths), open_dev(config, paths), config.sets, config.model, config.ngrams, say
+        )
+        fitted.save(paths.ngrams)
+    fitted.copy_to(network.ngrams)
+    return fitted
+
+
+def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, resume: bool) -> RecurrentTraining:
+    """Fit the recurrent branch and return its training with the weights that scored best on dev."""
+    batches = TrainBatches(open_sources(config, paths), config.loop, tokenizer.PAD_ID, config.seed)
+    dev = {
+        name: _batches(corpus.head(config.loop.dev_rows), config)
+        for name, corpus in open_dev(config, paths).items()
+    }
+    training = RecurrentTraining(
+        network.recurrent,
+        config.loop,
+        config.sets,
+        dev,
+        steps=len(batches) * config.loop.epochs,
+        unk_id=tokenizer.UNK_ID,
+        word_dropout=config.model.word_dropout,
+        seed=config.seed,
+    )
+    bar = progress()
+    best = ModelCheckpoint(
+        paths.checkpoints, "best", monitor=DEV_SCORE, mode="max", save_weights_only=True, enable_version_counter=False
+    )
+    last = ModelCheckpoint(
+        paths.checkpoints, "last", every_n_train_steps=config.loop.checkpoint_every_steps, enable_version_counter=False
+    )
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=config.loop.epochs,
+        gradient_clip_val=config.loop.gradient_clip,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+        enable_model_summary=False,
+        enable_progress_bar=isinstance(bar, ProgressBar),
+        logger=[TensorBoardLogger(paths.logs, "tensorboard", ""), CSVLogger(paths.logs, "csv", "")],
+        callbacks=[
+            EarlyStopping(DEV_SCORE, mode="max", patience=config.loop.patience, check_on_train_epoch_end=False),
+            best,
+            last,
+            bar,
+        ],
+    )
+    found = paths.checkpoints / "last.ckpt"
+    trainer.fit(training, batches, list(dev.values()), ckpt_path=found if resume and found.exists() else None)
+    training.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
+    return training
+
+
+def _batches(corpus: Corpus, config: RunConfig) -> DevBatches:
+    return DevBatches(corpus, config.loop, tokenizer.PAD_ID)
