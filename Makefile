@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 CONFIG ?= training/configs/sentiment-en.toml
 PYTEST_WORKERS ?= 2
-SHELL_SCRIPTS := .ci/run scripts/check-container
+SHELL_SCRIPTS := .ci/run scripts/check-container deploy/seal-environment
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format train bench clean

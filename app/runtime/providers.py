@@ -61,7 +61,6 @@ def choose(choice: Choice, trouble: Callable[[], str | None] = cuda_trouble) -> 
 
     ``trouble`` says why CUDA cannot be used.
     """
-    onnxruntime.disable_telemetry_events()  # official builds report usage to their maker unless told otherwise
     if choice == "cpu":
         return Provider("cpu", "asked for")
     reason = trouble()

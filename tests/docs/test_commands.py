@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import typer.main
-from training.cli import app as sluice_train
 
 from app.cli import app as sluice
 from tests.server import ROOT, serving
+from training.cli import app as sluice_train
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODELS = ROOT / "models"
@@ -34,7 +34,7 @@ def words_of(line: str) -> list[str]:
     words = shlex.split(line, comments=True)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words = words[1:]
-    return words
+    return [Path(words[0]).name, *words[1:]] if words else []
 
 
 OURS = [

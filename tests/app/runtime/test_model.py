@@ -1,5 +1,6 @@
 """An opened package: checked against its manifest, and the same answer alone and in a batch."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,24 @@ from app.modelpack.store import Package, Refused, discover, open_package
 from app.runtime.model import Model, open_model
 from app.runtime.providers import choose
 from app.tasks.classify import softmax
-from tests.packages import PACKAGES, TINY, copy_tiny, edit_manifest, write_file
+from benchmarks.texts import texts
+from tests.packages import FIXTURES, PACKAGES, TINY, copy_tiny, edit_manifest, write_file
 
 CPU = choose("cpu")
 MODELS = Path(__file__).parents[3] / "models"
 EVERY = [found for root in (MODELS, PACKAGES) for found in discover(root) if not isinstance(found, Refused)]
-LENGTHS = (1, 2, 3, 7, 20, 33, 80)
+TOYS = (FIXTURES / "data/sentiment/tiny/dev.jsonl").read_text("utf-8").splitlines()
 
 
 def rows(package: Package) -> list[npt.NDArray[np.int64]]:
-    numbers = np.random.default_rng(7)
-    size = package.manifest.tokenizer.vocab_size
-    return [numbers.integers(2, size, length, np.int64) for length in LENGTHS]
+    """Return texts of the package's own kind as it reads them, of all lengths, to stand side by side in one batch.
+
+    The toy knows a few words alone, and on others its int8 graph is as unsteady as its judgement.
+    """
+    own = [json.loads(line)["text"] for line in TOYS]
+    if package.name != "tiny":
+        own = [*own[:20], *texts("mixed", 40), "good", "not bad"]
+    return [tokens.ids for tokens in package.tokenizer().encode(own)]
 
 
 def probabilities(model: Model, batch: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
