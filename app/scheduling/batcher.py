@@ -100,6 +100,7 @@ class Batcher:
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
+        self._waking = False
 
     def start(self) -> None:
         """Start the threads; call it on the event loop that will submit."""
@@ -131,6 +132,7 @@ class Batcher:
         pending.rows = [Row(pending, at, ids) for at, ids in enumerate(rows)]
         self._waiting.put(pending)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
+        self._wake_soon()
         alarm = self._loop.call_later(timeout_s, self._expire, pending)
         try:
             return await pending.future
@@ -146,6 +148,20 @@ class Batcher:
             _fail(row, Draining("the service stopped before this request ran"))
         for thread in self._threads:
             thread.join(join_s)
+
+    def _wake_soon(self) -> None:
+        """Wake the threads at the end of this turn of the event loop, once for all that was submitted in it.
+
+        Requests that arrive together then run together: a thread that is woken by the first of them would take it
+        alone, at twice the cost a row and with a change of threads for each.
+        """
+        if not self._waking and self._loop is not None:
+            self._waking = True
+            self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        self._waiting.wake()
 
     def _work(self) -> None:
         while (taken := self._waiting.wait(self._clock)) is not None:

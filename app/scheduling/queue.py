@@ -87,7 +87,11 @@ class Waiting:
                 self._arrived[row] = None
                 insort(lane, row, key=_by_length)
             self._tokens += tokens
-            self._changed.notify(len(job.rows))
+
+    def wake(self) -> None:
+        """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
+        with self._changed:
+            self._changed.notify(len(self._arrived))
 
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""

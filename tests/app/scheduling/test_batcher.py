@@ -112,6 +112,13 @@ async def test_waiting_rows_run_with_their_nearest_in_length() -> None:
     assert lane.batches[1:] == [[40, 41], [4, 5]]
 
 
+async def test_what_arrives_in_one_turn_of_the_event_loop_runs_together() -> None:
+    lane = Lane.opened()
+    async with batcher() as running:
+        await asyncio.gather(*(running.submit(lane, [row(n)], 5) for n in range(6)))
+    assert lane.batches == [[3] * 6]
+
+
 async def test_a_cancelled_client_leaves_its_batch_mates_served() -> None:
     counts, lane = Counts(), Lane()
     async with batcher(counts) as running:

@@ -88,6 +88,7 @@ def test_two_idle_threads_share_a_short_queue() -> None:
     while queue._idle < 2:
         pass
     queue.put(job(5, 5, 5, 5, 5, 5))
+    queue.wake()
     for thread in threads:
         thread.join(5)
     assert sum(taken) == 6
