@@ -27,7 +27,7 @@ from app.settings import Settings, load_settings
 log = structlog.get_logger("sluice")
 
 _ROUTE_CODES = {
-    "/v1/sentiment": (200, 404, *predict.SENTIMENT_CODES),
+    "/v1/sentiment": (200, *predict.SENTIMENT_CODES),
     "/v1/models": (200,),
     "/v1/models/{name}": (200, 404),
     "/health/live": (200,),

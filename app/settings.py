@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=256, description="Inference threads a process; 0 means one a usable core.")
     max_batch_cells: int = Field(
-        2048, ge=1, description="Cells (rows x longest row, padding counted) that one batch may hold."
+        1024, ge=1, description="Cells (rows x longest row, padding counted) that one batch may hold."
     )
     max_batch_rows: int = Field(32, ge=1, description="Rows that one batch may hold.")
     max_padding_share: float = Field(

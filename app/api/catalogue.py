@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from app.api.body import json_response
-from app.api.examples import MODEL, MODELS, answers
+from app.api.examples import answers, route_example
 from app.api.schemas import ModelInfo, ModelList
 from app.runtime.model import Model
 from app.runtime.registry import Entry, Registry
@@ -19,7 +19,7 @@ def router(registry: Registry) -> APIRouter:
     @routes.get(
         "/v1/models",
         summary="List every package",
-        responses=answers(ok={"model": ModelList, "content": MODELS}),
+        responses=answers(ok={"model": ModelList, "content": route_example("/v1/models")}),
     )
     async def models() -> Response:
         """List packages with their versions, those that failed among them with the reason."""
@@ -28,7 +28,7 @@ def router(registry: Registry) -> APIRouter:
     @routes.get(
         "/v1/models/{name}",
         summary="Tell of one package",
-        responses=answers(404, ok={"model": ModelInfo, "content": MODEL}),
+        responses=answers(404, ok={"model": ModelInfo, "content": route_example("/v1/models/{name}")}),
     )
     async def model(name: str) -> Response:
         """Tell a package's task, languages, labels, versions, state, and the figures of its card."""

@@ -1,97 +1,31 @@
-"""Worked examples of every route and every error, as /docs shows them."""
+"""Worked examples of every route and every error, as /docs shows them.
 
+The answers are recorded from the bundled packages by scripts/record-examples, and a test asks again.
+"""
+
+from pathlib import Path
 from typing import Any
 
+import orjson
+
 from app.api.schemas import ErrorBody
-from app.errors import RequestError, codes
+from app.errors import ItemError, RequestError, codes
 
-_TIMINGS = {"tokenize": 0.06, "queue": 0.02, "infer": 0.41, "total": 0.71}
-_GOOD = {"negative": 0.008113, "neutral": 0.014207, "positive": 0.97768}
-_RESULT = {
-    "index": 0,
-    "label": "positive",
-    "score": 0.97768,
-    "scores": _GOOD,
-    "language": "en",
-    "tokens": 6,
-    "truncated": False,
+Responses = dict[int | str, dict[str, Any]]
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "one text": {"inputs": "A warm and funny film."},
+    "several texts, one of them bad": {"inputs": ["A warm and funny film.", "The battery died within a week.", ""]},
+    "explained": {"inputs": "Not good.", "explain": True},
+    "by sentence": {"inputs": "Great food. The waiter was rude.", "sentences": True},
+    "one package, one version": {"inputs": "Profit rose by a third.", "model": "sentiment-en", "version": 1},
 }
+"""Requests to POST /v1/sentiment."""
 
-_REQUEST_ID = "5f0c7c1b3f0f4c5e8b8f6d4f3a2b1c0d"
+RECORDED = Path(__file__).with_name("examples.json")
 
-SENTIMENT_REQUESTS = {
-    "one text": {"value": {"inputs": "A warm and funny film."}},
-    "several texts": {"value": {"inputs": ["A warm and funny film.", "The battery died in a week."]}},
-    "explained": {"value": {"inputs": "A warm and funny film.", "explain": True}},
-    "by sentence": {"value": {"inputs": "Great food. The service was slow.", "sentences": True}},
-    "one package, one version": {"value": {"inputs": "Fine.", "model": "sentiment-en", "version": 1}},
-}
-
-
-def _sentiment(result: dict[str, Any], errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    return {
-        "value": {
-            "model": "sentiment-en",
-            "version": 1,
-            "results": [result],
-            "errors": errors or [],
-            "timings_ms": _TIMINGS,
-        }
-    }
-
-
-SENTIMENT_ANSWERS = {
-    "application/json": {
-        "examples": {
-            "one text": _sentiment(_RESULT),
-            "one bad item among good": _sentiment(
-                _RESULT,
-                [
-                    {
-                        "index": 1,
-                        "code": "empty_text",
-                        "message": "the text is empty; expected at least one character that is not white space",
-                    }
-                ],
-            ),
-            "explained": _sentiment(
-                {**_RESULT, "explanation": [{"text": "funny", "start": 11, "end": 16, "weight": 1.204117}]}
-            ),
-            "by sentence": _sentiment(
-                {
-                    **_RESULT,
-                    "sentences": [{"start": 0, "end": 11, "label": "positive", "score": 0.97768, "scores": _GOOD}],
-                }
-            ),
-        }
-    }
-}
-
-_MODEL = {
-    "name": "sentiment-en",
-    "task": "sentiment",
-    "description": "English sentiment in three classes",
-    "languages": ["en"],
-    "labels": ["negative", "neutral", "positive"],
-    "default_version": 1,
-    "versions": [
-        {
-            "version": 1,
-            "state": "ready",
-            "reason": None,
-            "precision": "int8",
-            "provider": "cpu",
-            "provider_note": "fell back: this ONNX Runtime has no CUDA provider",
-            "max_tokens": 512,
-            "evaluation": [],
-        }
-    ],
-}
-MODEL = {"application/json": {"example": _MODEL}}
-MODELS = {"application/json": {"example": {"models": [_MODEL]}}}
-
-_TEXTS = {
-    "malformed_json": "the body is not JSON: EOF while parsing a value at line 1 column 0",
+_ERRORS = {
+    "malformed_json": "the body is not JSON: EOF while parsing an object at line 1 column 1",
     "invalid_request": "inputs is missing; expected a text or a list of texts",
     "unsupported_media_type": "Content-Type is 'text/plain'; expected application/json",
     "route_not_found": "GET /v1/nothing is not served here; expected a route of GET /docs",
@@ -107,28 +41,59 @@ _TEXTS = {
     "model_unavailable": "model 'sentiment-en' was refused at start; GET /v1/models/sentiment-en says why",
     "deadline_exceeded": "no answer within the time that a request may take",
 }
+_ITEM_ERRORS = {
+    "empty_text": "the text is empty; expected at least one character that is not white space",
+    "no_usable_text": "model 'sentiment-en' knows nothing of the text; expected words it knows",
+    "text_too_long": "the text has 250000 characters; expected at most 100000",
+    "unsupported_language": "the text's language is 'zh'; expected one of ['en']",
+}
+_REQUEST_ID = "5f0c7c1b3f0f4c5e8b8f6d4f3a2b1c0d"
 
 
-Responses = dict[int | str, dict[str, Any]]
+def recorded() -> dict[str, Any]:
+    """Return the recorded answers: to each of ``REQUESTS``, and to each GET route by its path."""
+    answers: dict[str, Any] = orjson.loads(RECORDED.read_bytes())
+    return answers
+
+
+def request_examples() -> dict[str, Any]:
+    """Return ``REQUESTS`` in OpenAPI's form."""
+    return {name: {"value": body} for name, body in REQUESTS.items()}
+
+
+def answer_examples() -> dict[str, Any]:
+    """Return the recorded answers to ``REQUESTS`` in OpenAPI's form."""
+    answers = recorded()
+    return {"application/json": {"examples": {name: {"value": answers[name]} for name in REQUESTS}}}
+
+
+def route_example(path: str) -> dict[str, Any]:
+    """Return the recorded answer of a GET route in OpenAPI's form."""
+    return {"application/json": {"example": recorded()[path]}}
 
 
 def answers(*statuses: int, ok: dict[str, Any]) -> Responses:
     """Return a route's answers for its documentation: ``ok`` for 200, and one worked example an error code."""
-    errors = {code: kind for code, kind in codes(RequestError).items() if issubclass(kind, RequestError)}
-    refusals: Responses = {
-        status: {
-            "model": ErrorBody,
-            "description": ", ".join(code for code, kind in errors.items() if kind.status == status),
-            "content": {
-                "application/json": {
-                    "examples": {
-                        code: {"value": {"error": _TEXTS[code], "code": code, "request_id": _REQUEST_ID}}
-                        for code, kind in errors.items()
-                        if kind.status == status
-                    }
-                }
-            },
-        }
-        for status in statuses
-    }
-    return {200: ok} | refusals
+    documented: Responses = {200: ok}
+    for status in statuses:
+        documented[status] = _refusal(status)
+    return documented
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    found = [code for code, kind in codes(RequestError).items() if kind.status == status]  # type: ignore[attr-defined]
+    examples = {code: {"value": _body(code, _ERRORS[code])} for code in found}
+    if status == 422:  # noqa: PLR2004 - where not one text could be answered
+        found += codes(ItemError)
+        examples |= {code: {"value": _item_body(code)} for code in codes(ItemError)}
+    content = {"application/json": {"examples": examples}}
+    return {"model": ErrorBody, "description": ", ".join(found), "content": content}
+
+
+def _body(code: str, text: str) -> dict[str, Any]:
+    return {"error": text, "code": code, "request_id": _REQUEST_ID}
+
+
+def _item_body(code: str) -> dict[str, Any]:
+    text = _ITEM_ERRORS[code]
+    return _body(code, f"inputs.0: {text}") | {"errors": [{"index": 0, "code": code, "message": text}]}

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
-from app.api.examples import SENTIMENT_ANSWERS, SENTIMENT_REQUESTS, answers
+from app.api.examples import answer_examples, answers, request_examples
 from app.api.refusal import refuse
 from app.api.schemas import SentimentRequest, SentimentResponse, parse_request
 from app.api.trace import Trace, trace_of
@@ -17,7 +17,7 @@ from app.exchange import Failure, Query, Reply, Result
 from app.service import Service
 from app.tasks.classify import Classified
 
-SENTIMENT_CODES = (400, 413, 415, 422, 429, 500, 503, 504)
+SENTIMENT_CODES = (400, 404, 405, 413, 415, 422, 429, 500, 503, 504)
 _CLIENT_CLOSED = 499
 _DIGITS = 6
 # curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
@@ -32,14 +32,14 @@ def router(service: Service) -> APIRouter:
         "/v1/sentiment",
         summary="Judge texts: negative, neutral or positive",
         response_model=None,
-        responses=answers(404, *SENTIMENT_CODES, ok={"model": SentimentResponse, "content": SENTIMENT_ANSWERS}),
+        responses=answers(*SENTIMENT_CODES, ok={"model": SentimentResponse, "content": answer_examples()}),
         openapi_extra={
             "requestBody": {
                 "required": True,
                 "content": {
                     "application/json": {
                         "schema": SentimentRequest.model_json_schema(),
-                        "examples": SENTIMENT_REQUESTS,
+                        "examples": request_examples(),
                     }
                 },
             }

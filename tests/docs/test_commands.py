@@ -8,9 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer.main
 
+from app.api.examples import REQUESTS, recorded
 from app.cli import app as sluice
 from tests.server import ROOT, serving
 from training.cli import app as sluice_train
@@ -103,6 +105,15 @@ def test_the_readmes_requests_get_the_answers_it_shows() -> None:
             line = command.replace("http://127.0.0.1:8000", server.url).replace("localhost:8000", server.url)
             ended = subprocess.run(shlex.split(line.replace("\\\n", " ")), check=True, capture_output=True, text=True)
             same(shown, json.loads(ended.stdout))
+
+
+def test_the_recorded_examples_are_what_the_bundled_packages_answer() -> None:
+    shown = recorded()
+    with serving(MODELS) as server:
+        for name, body in REQUESTS.items():
+            same(shown[name], httpx.post(f"{server.url}/v1/sentiment", json=body).json())
+        for path in ("/v1/models", "/health/live", "/health/ready"):
+            same(shown[path], httpx.get(server.url + path).json())
 
 
 def test_the_readmes_tree_names_every_module_of_app() -> None:
