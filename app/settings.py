@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.errors import SettingsError
 
 PREFIX = "SLUICE_"
-_FOREIGN = {"SLUICE_DATA"}
+_FOREIGN = {"SLUICE_DATA", "SLUICE_RUNS"}
 """Variables of the training side, which may stand in the same environment."""
 
 
