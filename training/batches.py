@@ -36,7 +36,8 @@ def class_weights(corpus: Corpus, balance: float) -> NDArray[np.float32]:
     """Return float32[rows]: (rows of the class)^-balance, scaled to a mean of one."""
     counts = np.bincount(corpus.labels, minlength=len(corpus.classes)).astype(np.float64)
     weights = counts[corpus.labels] ** -balance
-    return (weights / weights.mean()).astype(np.float32)
+    scaled: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return scaled
 
 
 def collate(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -163,7 +164,7 @@ class _Plan:
         start = (full - lens) * rng.integers(0, 2, len(full))
         shuffled = rng.permutation(len(full))
         batches = [shuffled[index] for index in cut(lens[shuffled], config.max_cells, config.max_rows)]
-        rng.shuffle(batches)  # type: ignore[arg-type]  # numpy shuffles any mutable sequence
+        rng.shuffle(batches)
         return cls(source, row, start, batches)
 
 

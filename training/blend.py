@@ -56,7 +56,9 @@ def blend(
     figures = {share: _figures(members, sets, share) for share in config.ngram_shares}
     means = {share: float(np.mean(list(found.values()))) for share, found in figures.items()}
     for share, mean in means.items():
-        say(f"blend: n-grams {share:.2f}: dev {mean:.4f} " + " ".join(f"{k} {v:.4f}" for k, v in figures[share].items()))
+        say(
+            f"blend: n-grams {share:.2f}: dev {mean:.4f} " + " ".join(f"{k} {v:.4f}" for k, v in figures[share].items())
+        )
     share = max(means, key=means.__getitem__)
     sharpness = min(SHARPNESS, key=lambda factor: sum(_loss(one, share, factor) for one in members.values()))
     network.recurrent_scale.fill_((1 - share) * sharpness)

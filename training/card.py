@@ -38,9 +38,9 @@ def _facts(manifest: Manifest) -> str:
 
 def _figures(manifest: Manifest, config: RunConfig) -> str:
     lines = [
-        "The network is one model for all sets. The baseline is TF-IDF over word 1-2-grams with logistic regression, one",
-        "for each set, trained on that set's own training rows, its C chosen on dev. A set without neutral is scored on",
-        "negative against positive.",
+        "The network is one model for all sets. The baseline is TF-IDF over word 1-2-grams with logistic regression,",
+        "one for each set, trained on the splits of that set that stand under Data, its C chosen on dev. A set without",
+        "neutral is scored on negative against positive.",
         "",
         "| data set | split | rows | figure | network | baseline | difference |",
         "|---|---|---|---|---|---|---|",
@@ -56,8 +56,8 @@ def _figures(manifest: Manifest, config: RunConfig) -> str:
     first = manifest.evaluation[0]
     lines += [
         "",
-        f"In per cent, by the {first.precision} graph through the serving code, on {first.measured_on}. manifest.json has",
-        "accuracy, macro-F1 and macro-recall of each set.",
+        f"In per cent, by the {first.precision} graph through the serving code, on {first.measured_on}. manifest.json",
+        "has accuracy, macro-F1 and macro-recall of each set.",
         "",
         "![learning curves](report/learning-curves.png)",
         "",
@@ -108,7 +108,7 @@ def _rebuild(manifest: Manifest) -> str:
     return (
         f"With `SLUICE_DATA` naming the folder of data sets:\n\n{verbs}\n\n"
         "Every setting, the versions of the libraries and the SHA-256 of each data file stand under `provenance` in\n"
-        "manifest.json. The same machine and number of threads give the same weights; another may differ in last digits."
+        "manifest.json. Seeds are fixed; another processor or number of threads may still differ in last digits."
     )
 
 

@@ -5,13 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+import training.baseline
+import training.evaluate
+import training.export
+import training.pack
+import training.prepare
+import training.train
 from app.errors import SluiceError
-from app.modelpack.manifest import Precision
 from training.config import RunConfig, load
+from training.data import read_split
 from training.errors import DataError, TrainingError
 from training.paths import RunPaths
 from training.scores import Scores
@@ -29,98 +35,96 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 @app.command()
 def prepare(config: ConfigPath, data: Data, runs: Runs = Path("runs")) -> None:
     """Train the tokenizer and encode the training and dev splits."""
-    from training import prepare as step
-
     run = _load(config)
     with _complaints():
-        step.prepare(run, data, _paths(run, runs), _say)
+        training.prepare.prepare(run, data, _paths(run, runs), _say)
 
 
 @app.command()
 def train(
     config: ConfigPath,
+    *,
     runs: Runs = Path("runs"),
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint, if there is one.")] = True,
 ) -> None:
     """Fit both branches and blend them on dev; a killed run goes on where its last checkpoint stands."""
-    from training import train as step
-
     run = _load(config)
     with _complaints():
-        step.prepare_torch(threads)
-        step.train(run, _paths(run, runs), _say, resume=resume)
+        training.train.prepare_torch(threads)
+        training.train.train(run, _paths(run, runs), _say, resume=resume)
 
 
 @app.command()
 def export(config: ConfigPath, runs: Runs = Path("runs")) -> None:
     """Write the trained network as ONNX, in fp32 and int8."""
-    from training import export as step
-
     run = _load(config)
     with _complaints():
-        for path in step.export(run, _paths(run, runs)):
+        for path in training.export.export(run, _paths(run, runs)):
             _say(f"export: {path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 @app.command()
 def pack(
     config: ConfigPath,
+    *,
     data: Data,
     runs: Runs = Path("runs"),
     models: Annotated[Path, typer.Option(help="Folder of model packages.")] = Path("models"),
     split: Annotated[str, typer.Option(help="Split whose figures the card reports.")] = "test",
 ) -> None:
     """Check the graphs, score them, and write the package; a graph that fails a check is refused."""
-    from training import pack as step
-
     run = _load(config)
     with _complaints():
-        _say(f"pack: wrote {step.pack(run, data, _paths(run, runs), models, split, _say)}")
+        _say(f"pack: wrote {training.pack.pack(run, data, _paths(run, runs), models, split=split, say=_say)}")
 
 
 @app.command()
 def evaluate(
     package: Annotated[Path, typer.Argument(help="models/<name> or models/<name>/<version>.")],
+    *,
     data_set: Annotated[str, typer.Option("--data", help="Name of the data set.")],
     data: Data,
     split: Annotated[str, typer.Option(help="Split to score.")] = "dev",
-    precision: Annotated[str, typer.Option(help="int8 or fp32; auto takes what the service would.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "int8", "fp32"], typer.Option(help="auto takes what the service would.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Score a package on a labelled split, through the code that serves it."""
-    from training import evaluate as step
-    from training.data import read_split
-
-    if precision not in {"auto", "int8", "fp32"}:
-        raise typer.BadParameter(f"{precision!r}: expected auto, int8 or fp32", param_hint="--precision")
-    wanted: Precision | None = None if precision == "auto" else precision  # type: ignore[assignment]
     with _complaints():
-        served = step.open_served(package, wanted)
-        found = step.evaluate(served, read_split(data, data_set, split, served.labels))
+        served = training.evaluate.open_served(package, None if precision == "auto" else precision)
+        found = training.evaluate.evaluate(served, read_split(data, data_set, split, served.labels))
         about = {"model": served.package.name, "version": served.package.version, "precision": served.precision}
-        _show(about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds), as_json)
+        _show(
+            about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds),
+            as_json=as_json,
+        )
 
 
 @app.command()
 def baseline(
     data_set: Annotated[str, typer.Option("--data", help="Name of the data set.")],
+    *,
     data: Data,
     split: Annotated[str, typer.Option(help="Split to score.")] = "dev",
-    config: Annotated[Path, typer.Option(help="The run whose training splits of the set it trains on.")] = DEFAULT_CONFIG,
+    config: Annotated[
+        Path, typer.Option(help="The run whose training splits of the set it trains on.")
+    ] = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Train and score TF-IDF with logistic regression on one set's own training rows."""
-    from training import baseline as step
-
     run = _load(config)
     with _complaints():
         one = next((one for one in run.sets if one.name == data_set), None)
         if one is None:
             raise DataError(f"{data_set!r}: not in {config}; it has {', '.join(one.name for one in run.sets)}")
-        found = step.baseline(data, one, split, run.labels)
+        found = training.baseline.baseline(data, one, split, run.labels)
         about = {"model": "tf-idf 1-2-grams + logistic regression", "trained_on": found.trained_on, "c": found.c}
-        _show(about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds), as_json)
+        _show(
+            about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds),
+            as_json=as_json,
+        )
 
 
 def _load(path: Path) -> RunConfig:
@@ -133,10 +137,13 @@ def _paths(run: RunConfig, runs: Path) -> RunPaths:
 
 
 def _figures(scores: Scores, rows: int, seconds: float) -> dict[str, Any]:
-    return {key: round(value, 6) for key, value in asdict(scores).items()} | {"rows": rows, "seconds": round(seconds, 3)}
+    return {key: round(value, 6) for key, value in asdict(scores).items()} | {
+        "rows": rows,
+        "seconds": round(seconds, 3),
+    }
 
 
-def _show(found: dict[str, Any], as_json: bool) -> None:  # noqa: FBT001 - handed on from the command line
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(json.dumps(found) if as_json else "\n".join(f"{key}: {value}" for key, value in found.items()))
 
 

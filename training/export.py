@@ -54,7 +54,7 @@ def export_fp32(network: Classifier, path: Path) -> None:
     with warnings.catch_warnings():
         # The newer exporter cannot take packed sequences yet, and the one that can says so on every call.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
         torch.onnx.export(
             _Graph(network.eval()).eval(),

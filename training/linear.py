@@ -4,19 +4,20 @@ Gradient descent beside the recurrent branch was weighed and left: Adam gives an
 seen a thousand times, and the branch then memorises. The optimum of a convex loss needs no schedule and no seed.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.sparse import csr_matrix, vstack
+from scipy.optimize import minimize  # type: ignore[import-untyped]
+from scipy.sparse import csr_matrix, vstack  # type: ignore[import-untyped]
 
 from training.batches import Source
-from training.config import DataSet, LinearConfig, ModelConfig
+from training.config import ModelConfig, RunConfig
 from training.corpus import Corpus
 from training.models.ngrams import NgramBranch, bucket_ids
 from training.scores import decide, score
@@ -33,18 +34,19 @@ class LinearFit:
     bias: Floats
     l2: float
     dev: dict[float, float]
+    seconds: float
 
     def save(self, path: Path) -> None:
         """Write as .npz, without pickle."""
         scores = np.array(sorted(self.dev.items()))
-        np.savez(path, weights=self.weights, bias=self.bias, l2=np.float64(self.l2), dev=scores)
+        np.savez(path, weights=self.weights, bias=self.bias, l2=self.l2, dev=scores, seconds=self.seconds)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             dev = {float(key): float(value) for key, value in arrays["dev"]}
-            return cls(arrays["weights"], arrays["bias"], float(arrays["l2"]), dev)
+            return cls(arrays["weights"], arrays["bias"], float(arrays["l2"]), dev, float(arrays["seconds"]))
 
     def copy_to(self, branch: NgramBranch) -> None:
         """Make `branch` compute this fit."""
@@ -66,12 +68,12 @@ class _Problem:
 def fit(
     sources: Sequence[Source],
     dev: Mapping[str, Corpus],
-    sets: Sequence[DataSet],
-    model: ModelConfig,
-    config: LinearConfig,
+    config: RunConfig,
     say: Callable[[str], None],
 ) -> LinearFit:
     """Fit at each L2 strength in turn, each from the one before, and keep what scores best on dev."""
+    started = time.monotonic()
+    model, sets = config.model, config.sets
     problem = _problem(sources, model)
     rarity = _inverse_frequency(problem.features)
     problem.features.data *= rarity[problem.features.indices]
@@ -80,8 +82,8 @@ def fit(
     solution = np.zeros((model.ngram_buckets + 1) * classes)
     best: LinearFit | None = None
     scores: dict[float, float] = {}
-    for l2 in sorted(config.l2, reverse=True):
-        solution = _minimise(problem, solution, l2, config.max_iterations)
+    for l2 in sorted(config.ngrams.l2, reverse=True):
+        solution = _minimise(problem, solution, l2, config.ngrams.max_iterations)
         table = solution.reshape(-1, classes).astype(np.float32)
         weights, bias = table[:-1] * rarity[:, None], table[-1]
         figures = {
@@ -95,10 +97,10 @@ def fit(
         scores[l2] = float(np.mean(list(figures.values())))
         say(f"n-grams: l2 {l2:g}: dev {scores[l2]:.4f} " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
         if best is None or scores[l2] > scores[best.l2]:
-            best = LinearFit(weights, bias, l2, scores)
+            best = LinearFit(weights, bias, l2, scores, 0.0)
     if best is None:
         raise AssertionError("This is a bug: the config holds at least one L2 strength.")
-    return best
+    return replace(best, seconds=round(time.monotonic() - started, 1))
 
 
 def count(corpus: Corpus, model: ModelConfig) -> csr_matrix:
@@ -141,7 +143,8 @@ def _inverse_frequency(features: csr_matrix) -> Floats:
     """Return float32[buckets], ln((1 + N) / (1 + rows that have it)) + 1; the L2 then spares rare n-grams."""
     rows, width = features.shape
     having = np.bincount(features.indices, minlength=width)
-    return (np.log((1 + rows) / (1 + having)) + 1).astype(np.float32)
+    rarity: Floats = (np.log((1 + rows) / (1 + having)) + 1).astype(np.float32)
+    return rarity
 
 
 def _minimise(problem: _Problem, start: NDArray[np.float64], l2: float, max_iterations: int) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Fits the recurrent branch with Lightning: EMA of the weights, cosine decay, early stopping, resume after a kill."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as pl
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.batches import Batch, DevBatches, TrainBatches
+from training.batches import Batch, DevBatches
 from training.config import DataSet, LoopConfig
 from training.models.recurrent import RecurrentBranch
 from training.scores import Scores, decide, score
@@ -47,14 +48,24 @@ class RecurrentTraining(pl.LightningModule):
     """
 
     def __init__(
-        self, branch: RecurrentBranch, config: LoopConfig, sets: Sequence[DataSet], dev: Mapping[str, DevBatches], *,
-        steps: int, unk_id: int, word_dropout: float, seed: int,
+        self,
+        branch: RecurrentBranch,
+        config: LoopConfig,
+        sets: Sequence[DataSet],
+        dev: Mapping[str, DevBatches],
+        *,
+        steps: int,
+        unk_id: int,
+        word_dropout: float,
+        seed: int,
     ) -> None:
         super().__init__()
         self.branch = branch
-        self.averaged = AveragedModel(branch, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        self.averaged = AveragedModel(branch, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))  # type: ignore[no-untyped-call]
         self.averaged.requires_grad_(requires_grad=False)
         self.dev_scores: dict[str, Scores] = {}
+        self.seconds = 0.0
+        self._since = 0.0
         self._config = config
         self._sets = {one.name: one for one in sets}
         self._dev = dev
@@ -76,9 +87,27 @@ class RecurrentTraining(pl.LightningModule):
         """Make a step's dropout a function of seed and step, so that a resumed run draws what the unbroken one drew."""
         torch.manual_seed((self._seed << 32) + self.global_step)
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average towards the new weights, by less at the start so that it does not hold on to the first."""
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self._since = time.monotonic()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the time spent, so that a resumed run counts it."""
+        checkpoint["seconds"] = self.seconds
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting from the time spent."""
+        self.seconds = checkpoint["seconds"]
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Move the weights, then their average.
+
+        Here and not at the end of the batch, because Lightning writes its checkpoints before it calls that hook.
+        """
+        super().optimizer_step(*args, **kwargs)
         self.averaged.update_parameters(self.branch)
+        now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's dev logits."""

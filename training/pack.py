@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 Counts = dict[str, tuple[list[str], NDArray[np.int64]]]
 
 
-def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, split: str, say: Say) -> Path:
+def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split: str, say: Say) -> Path:
     """Write the package and return its folder; `PackRefusedError` where a check fails, and then nothing is changed.
 
     `split` is the one whose figures the card reports; its rows are read here for the first time.
@@ -51,8 +51,8 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, split: st
         _copy(paths, staged)
         bare = _manifest(config, staged, provenance=_provenance(config, data, paths, checks))
         _write(bare, staged)
-        evaluations, counts = _evaluate(config, data, paths, staged, split, say)
-        plots.learning_curves(paths.logs / "csv" / "metrics.csv", staged / REPORT / "learning-curves.png")
+        evaluations, counts = _evaluate(config, data, paths, staged, split=split, say=say)
+        plots.learning_curves(paths.logs, staged / REPORT / "learning-curves.png")
         plots.confusion_matrices(counts, split, staged / REPORT / "confusion.png")
         scored = bare.model_copy(update={"evaluation": evaluations})
         (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
@@ -62,10 +62,12 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, split: st
 
 
 def _check(config: RunConfig, paths: RunPaths) -> parity.Checks:
-    fp32, int8 = (_session(paths.need(path, "export"), one) for path, one in zip(
-        (paths.fp32, paths.int8), _graphs(config), strict=True))
+    fp32, int8 = (
+        _session(paths.need(path, "export"), one)
+        for path, one in zip((paths.fp32, paths.int8), _graphs(config), strict=True)
+    )
     dev = open_dev(config, paths)
-    return parity.check(load_network(config, paths), fp32, int8, dev, config.gates, config.tokenizer.max_tokens)
+    return parity.check(load_network(config, paths), fp32, int8, dev, config)
 
 
 def _session(path: Path, graph: Graph) -> Session:
@@ -85,7 +87,7 @@ def _copy(paths: RunPaths, staged: Path) -> None:
 
 def _manifest(config: RunConfig, staged: Path, provenance: dict[str, Any]) -> Manifest:
     return Manifest(
-        schema_version=schema.SCHEMA_VERSION,
+        schema_version=1,
         name=config.name,
         version=config.version,
         task=config.task,
@@ -118,10 +120,10 @@ def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: parity.C
 
 
 def _evaluate(
-    config: RunConfig, data: Path, paths: RunPaths, staged: Path, split: str, say: Say
+    config: RunConfig, data: Path, paths: RunPaths, staged: Path, *, split: str, say: Say
 ) -> tuple[list[Evaluation], Counts]:
     served = open_served(staged)
-    baselines = _baselines(config, data, paths, split, say)
+    baselines = _baselines(config, data, paths, split=split, say=say)
     today = datetime.now(tz=UTC).date()
     evaluations: list[Evaluation] = []
     counts: Counts = {}
@@ -144,7 +146,9 @@ def _evaluate(
     return evaluations, counts
 
 
-def _baselines(config: RunConfig, data: Path, paths: RunPaths, split: str, say: Say) -> Mapping[str, dict[str, float]]:
+def _baselines(
+    config: RunConfig, data: Path, paths: RunPaths, *, split: str, say: Say
+) -> Mapping[str, dict[str, float]]:
     # They depend on the data alone and take minutes, so that a second packing of a run takes them from its folder.
     kept = paths.root / f"baseline.{split}.json"
     found: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}

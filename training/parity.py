@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.runtime.session import Session, padded
 from training.batches import cut
-from training.config import GateConfig
+from training.config import RunConfig
 from training.corpus import Corpus
 from training.errors import PackRefusedError
 from training.evaluate import MAX_CELLS, MAX_ROWS
@@ -34,11 +34,10 @@ class Checks:
     int8_agreement_by_set: dict[str, float]
 
 
-def check(
-    network: Classifier, fp32: Session, int8: Session, dev: Mapping[str, Corpus], gates: GateConfig, max_tokens: int
-) -> Checks:
+def check(network: Classifier, fp32: Session, int8: Session, dev: Mapping[str, Corpus], config: RunConfig) -> Checks:
     """Measure everything, and refuse with `PackRefusedError` what misses a gate."""
-    batches = _batches(len(network.recurrent.embedding.weight), max_tokens)
+    gates = config.gates
+    batches = _batches(len(network.recurrent.embedding.weight), config.tokenizer.max_tokens)
     by_set = {name: agreement(fp32, int8, corpus) for name, corpus in dev.items()}
     rows = np.array([len(corpus) for corpus in dev.values()])
     found = Checks(

@@ -14,9 +14,9 @@ SMOOTH_STEPS = 20
 mpl.use("Agg")
 
 
-def learning_curves(metrics: Path, out: Path) -> None:
-    """Draw Lightning's metrics.csv: training loss over steps, and every dev figure."""
-    series = _series(metrics)
+def learning_curves(logs: Path, out: Path) -> None:
+    """Draw every metrics.csv below `logs`, one for each time the run was taken up: training loss, and dev figures."""
+    series = _series(logs)
     figure = Figure(figsize=(WIDTH_IN, 3.6), layout="constrained")
     loss, dev = figure.subplots(1, 2)
     steps, values = series.pop("train/loss")
@@ -28,8 +28,15 @@ def learning_curves(metrics: Path, out: Path) -> None:
     for name, (at, figures) in sorted(series.items()):
         if name.startswith("dev/"):
             mean = name == "dev/score"
-            dev.plot(at, figures, marker="o", markersize=3, linewidth=2.5 if mean else 1.2,
-                     color="black" if mean else None, label="mean" if mean else name.removeprefix("dev/"))
+            dev.plot(
+                at,
+                figures,
+                marker="o",
+                markersize=3,
+                linewidth=2.5 if mean else 1.2,
+                color="black" if mean else None,
+                label="mean" if mean else name.removeprefix("dev/"),
+            )
     dev.set(xlabel="step", ylabel="each set's own figure", title="Recurrent branch, dev")
     dev.legend(fontsize="x-small", loc="lower right")
     figure.savefig(out, dpi=DPI)
@@ -46,7 +53,9 @@ def confusion_matrices(counts: dict[str, tuple[list[str], NDArray[np.int64]]], s
         axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), share in np.ndenumerate(shares):
             ink = "white" if share > 0.6 else "black"  # noqa: PLR2004 - where black on blue turns hard to read
-            axis.text(column, row, f"{share:.2f}\n{table[row, column]}", ha="center", va="center", color=ink, fontsize=7)
+            axis.text(
+                column, row, f"{share:.2f}\n{table[row, column]}", ha="center", va="center", color=ink, fontsize=7
+            )
         short = [label[:3] for label in labels]
         axis.set_xticks(range(len(labels)), short)
         axis.set_yticks(range(len(labels)), short)
@@ -58,11 +67,16 @@ def confusion_matrices(counts: dict[str, tuple[list[str], NDArray[np.int64]]], s
     figure.savefig(out, dpi=DPI)
 
 
-def _series(metrics: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    points: dict[str, list[tuple[float, float]]] = {}
-    with metrics.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            for name, value in row.items():
-                if value and name not in {"step", "epoch"}:
-                    points.setdefault(name, []).append((float(row["step"]), float(value)))
-    return {name: (np.array(found)[:, 0], np.array(found)[:, 1]) for name, found in points.items()}
+def _series(logs: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    points: dict[str, dict[float, float]] = {}
+    for metrics in sorted(logs.rglob("metrics.csv"), key=lambda path: path.stat().st_mtime):
+        with metrics.open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines):
+                for name, value in row.items():
+                    if value and name not in {"step", "epoch"}:
+                        # A step done again after a kill counts once.
+                        points.setdefault(name, {})[float(row["step"])] = float(value)
+    return {
+        name: (np.array(sorted(found)), np.array([found[step] for step in sorted(found)]))
+        for name, found in points.items()
+    }

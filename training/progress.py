@@ -43,7 +43,8 @@ class LineProgress(Callback):
         self._since, self._tokens = time.monotonic(), 0
 
     def _say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)  # noqa: T201 - this is its purpose
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
 
 def progress() -> Callback:

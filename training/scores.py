@@ -23,7 +23,8 @@ class Scores:
 
 def decide(logits: NDArray[np.float32], classes: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the class int64[B] of the highest logit float32[B, C] among the classes bool[C] that the set has."""
-    return np.where(classes, logits, -np.inf).argmax(axis=1)
+    best: NDArray[np.int64] = np.where(classes, logits, -np.inf).argmax(axis=1)
+    return best
 
 
 def confusion(labels: NDArray[np.int64], decided: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
 """Fits both branches, blends them on dev, and writes the network with a report of what was chosen."""
 
 import json
-import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -36,7 +37,6 @@ def prepare_torch(threads: int) -> None:
 
 def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
     """Fit, blend and save; with `resume`, go on from checkpoints/last.ckpt where there is one."""
-    started = time.monotonic()
     network = new_network(config, paths)
     fitted = fit_ngrams(network, config, paths, say)
     training = fit_recurrent(network, config, paths, resume=resume)
@@ -45,7 +45,7 @@ def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) 
     chosen = blend(network, dev, config.sets, config.blend, say)
     save_model(network, str(paths.network))
     report: dict[str, Any] = {
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": {"ngrams": fitted.seconds, "recurrent": round(training.seconds, 1)},
         "steps": training.global_step,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -76,9 +76,7 @@ def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say
     if paths.ngrams.exists():
         fitted = linear.LinearFit.load(paths.ngrams)
     else:
-        fitted = linear.fit(
-            open_sources(config, paths), open_dev(config, paths), config.sets, config.model, config.ngrams, say
-        )
+        fitted = linear.fit(open_sources(config, paths), open_dev(config, paths), config, say)
         fitted.save(paths.ngrams)
     fitted.copy_to(network.ngrams)
     return fitted
@@ -88,8 +86,7 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
     """Fit the recurrent branch and return its training with the weights that scored best on dev."""
     batches = TrainBatches(open_sources(config, paths), config.loop, tokenizer.PAD_ID, config.seed)
     dev = {
-        name: _batches(corpus.head(config.loop.dev_rows), config)
-        for name, corpus in open_dev(config, paths).items()
+        name: _batches(corpus.head(config.loop.dev_rows), config) for name, corpus in open_dev(config, paths).items()
     }
     training = RecurrentTraining(
         network.recurrent,
@@ -113,10 +110,10 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
         max_epochs=config.loop.epochs,
         gradient_clip_val=config.loop.gradient_clip,
         num_sanity_val_steps=0,
-        log_every_n_steps=20,
+        log_every_n_steps=10,
         enable_model_summary=False,
         enable_progress_bar=isinstance(bar, ProgressBar),
-        logger=[TensorBoardLogger(paths.logs, "tensorboard", ""), CSVLogger(paths.logs, "csv", "")],
+        logger=[TensorBoardLogger(paths.logs, "tensorboard"), CSVLogger(paths.logs, "csv")],
         callbacks=[
             EarlyStopping(DEV_SCORE, mode="max", patience=config.loop.patience, check_on_train_epoch_end=False),
             best,
@@ -125,9 +122,23 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
         ],
     )
     found = paths.checkpoints / "last.ckpt"
-    trainer.fit(training, batches, list(dev.values()), ckpt_path=found if resume and found.exists() else None)
-    training.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
+    with quiet():
+        trainer.fit(training, batches, list(dev.values()), ckpt_path=found if resume and found.exists() else None)
+        # Where the run ended, so that a second `train` finds nothing left to do.
+        trainer.save_checkpoint(found)
+    training.load_state_dict(torch.load(paths.checkpoints / "best.ckpt", weights_only=True)["state_dict"])
     return training
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep back what Lightning warns of and nobody here can act on."""
+    with warnings.catch_warnings():
+        # Lightning asks torch's tree utilities in a way that torch has deprecated since.
+        warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+        # Resuming is meant to find the folder of checkpoints full, and batches keep their own state.
+        warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+        yield
 
 
 def _batches(corpus: Corpus, config: RunConfig) -> DevBatches:

@@ -63,7 +63,8 @@ class NgramBranch(nn.Module):
         # Nothing here is negative, so cutting off is rounding down, which is one node in ONNX.
         hashed = (torch.div(mixed, SHIFT, rounding_mode="trunc") + mixed) % self.buckets  # [B, T]
         fits = real(ids, lens - (order - 1)).unsqueeze(2)  # [B, T, 1]
-        return self.table(hashed) * fits.to(self.table.weight.dtype)  # [B, T, C]
+        weights: Tensor = self.table(hashed)  # [B, T, C]
+        return weights * fits.to(weights.dtype)  # [B, T, C]
 
 
 def _scale(lens: Tensor) -> Tensor:

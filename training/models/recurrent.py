@@ -41,7 +41,8 @@ class RecurrentBranch(nn.Module):
         mean = (states * _even(mask)).sum(dim=1)  # [B, S]
         attended = (states * self._weights(states, mask)).sum(dim=1)  # [B, S]
         pooled = torch.cat([peak, mean, attended], dim=1)  # [B, 3S]
-        return self.head(self.output_dropout(pooled))  # [B, C]
+        logits: Tensor = self.head(self.output_dropout(pooled))  # [B, C]
+        return logits
 
     def attribution(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return float32[B, T, C]: each token's share of `logits` without bias; ties for a maximum share it."""
@@ -83,7 +84,9 @@ class RecurrentBranch(nn.Module):
         return torch.cat([there, back], dim=2) * mask.unsqueeze(2)  # [B, T, S]
 
     def _one_way(self, embedded: Tensor, suffix: str) -> Tensor:
-        weights = [getattr(self.lstm, f"{name}_l0{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        weights = [
+            getattr(self.lstm, f"{name}_l0{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
         start = embedded.new_zeros(1, embedded.shape[0], self.lstm.hidden_size)  # [1, B, H]
         # In order: biases, layers, dropout, training, both ways, batch first.
         outputs, _, _ = torch.lstm(embedded, (start, start), weights, True, 1, 0.0, self.training, False, True)
@@ -99,7 +102,7 @@ class RecurrentBranch(nn.Module):
 
     def _weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return attention float32[B, T, 1]; it sums to one over a row's tokens and is zero on padding."""
-        scores = self.query(torch.tanh(self.key(states)))  # [B, T, 1]
+        scores: Tensor = self.query(torch.tanh(self.key(states)))  # [B, T, 1]
         return scores.masked_fill(~mask.unsqueeze(2), NO_ATTENTION).softmax(dim=1)  # [B, T, 1]
 
     def _initialize(self) -> None:

@@ -1,0 +1,36 @@
+"""The weighing of the branches."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.conftest import TinyRun
+from training import blend, prepare
+from training.batches import DevBatches
+from training.train import load_network
+
+
+@pytest.fixture
+def dev(run: TinyRun) -> dict[str, DevBatches]:
+    return {name: DevBatches(one, run.config.loop, 0) for name, one in prepare.dev(run.config, run.paths).items()}
+
+
+def test_a_branch_that_knows_nothing_gets_the_smallest_share(run: TinyRun, dev: dict[str, DevBatches]) -> None:
+    network = load_network(run.config, run.paths)
+    torch.nn.init.zeros_(network.ngrams.table.weight)
+    with torch.no_grad():
+        network.ngrams.bias.copy_(torch.tensor([0.0, 100.0, 0.0]))
+    config = run.config.blend.model_copy(update={"ngram_shares": (0.0, 0.5, 1.0)})
+    found = blend.blend(network, dev, run.config.sets, config, lambda _: None)
+    assert found.ngram_share == 0.0
+    assert found.dev[1.0] == pytest.approx(1 / 3)
+    assert network.ngram_scale == 0.0
+    assert float(network.recurrent_scale) == pytest.approx(found.sharpness)
+
+
+def test_sharpness_moves_no_label(run: TinyRun, dev: dict[str, DevBatches]) -> None:
+    network = load_network(run.config, run.paths)
+    before = blend.run(network, dev["tiny"]).argmax(axis=1)
+    network.recurrent_scale.mul_(3)
+    network.ngram_scale.mul_(3)
+    np.testing.assert_array_equal(blend.run(network, dev["tiny"]).argmax(axis=1), before)

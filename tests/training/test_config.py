@@ -1,0 +1,65 @@
+"""A run's TOML file."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.conftest import TINY
+from training import config as configs
+from training.errors import ConfigError
+
+CONFIGS = sorted(Path(configs.__file__).parent.glob("configs/*.toml"))
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    text = TINY.read_text("utf-8")
+    assert old in text
+    path = tmp_path / "edited.toml"
+    path.write_text(text.replace(old, new), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_shipped_config_is_valid_and_named_as_its_file(path: Path) -> None:
+    assert configs.load(path).name == path.stem
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'loop\.epoch'"):
+        configs.load(edited(tmp_path, "epochs = 30", "epochs = 30\nepoch = 3"))
+
+
+def test_an_unknown_key_inside_a_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'sets\.0\.train\.0\.rows'"):
+        configs.load(edited(tmp_path, "rows_per_epoch = 360", "rows_per_epoch = 360, rows = 1"))
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"loop\.epochs: Field required"):
+        configs.load(edited(tmp_path, "epochs = 30", ""))
+
+
+def test_a_number_given_as_text_is_refused_with_its_value(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"loop\.epochs: .*got '30'"):
+        configs.load(edited(tmp_path, "epochs = 30", 'epochs = "30"'))
+
+
+def test_buckets_that_are_no_power_of_two_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a power of two"):
+        configs.load(edited(tmp_path, "ngram_buckets = 1024", "ngram_buckets = 1000"))
+
+
+def test_a_set_named_twice_is_refused(tmp_path: Path) -> None:
+    text = TINY.read_text("utf-8")
+    path = tmp_path / "twice.toml"
+    path.write_text(text + text[text.index("[[sets]]") :], "utf-8")
+    with pytest.raises(ConfigError, match="occurs twice"):
+        configs.load(path)
+
+
+def test_a_missing_file_and_bad_toml_are_config_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        configs.load(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("a = ", "utf-8")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        configs.load(tmp_path / "bad.toml")

@@ -1,0 +1,73 @@
+"""The checks that guard a package."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from app.runtime.providers import choose
+from app.runtime.session import Array, Session
+from tests.training.conftest import TinyRun
+from training import parity, prepare
+from training.errors import PackRefusedError
+from training.export import graph_spec
+from training.train import load_network
+
+Sessions = tuple[Session, Session]
+
+
+@pytest.fixture
+def sessions(run: TinyRun) -> Sessions:
+    fp32 = Session(graph_spec("model.onnx", "fp32", 3), run.paths.fp32.read_bytes(), choose("cpu"))
+    int8 = Session(graph_spec("model.int8.onnx", "int8", 3), run.paths.int8.read_bytes(), choose("cpu"))
+    return fp32, int8
+
+
+def test_a_faithful_export_passes(run: TinyRun, sessions: Sessions) -> None:
+    dev = prepare.dev(run.config, run.paths)
+    found = parity.check(load_network(run.config, run.paths), *sessions, dev, run.config)
+    assert found.torch_difference <= 1e-4
+    assert found.padding_difference <= 1e-4
+    assert found.attribution_difference <= 1e-4
+    assert found.int8_agreement >= 0.99
+    assert found.int8_agreement_by_set.keys() == {"tiny"}
+
+
+def test_a_network_unlike_its_graph_is_refused(run: TinyRun, sessions: Sessions) -> None:
+    network = load_network(run.config, run.paths)
+    with torch.no_grad():
+        network.recurrent.head.bias.add_(0.01)
+    with pytest.raises(PackRefusedError, match="between torch and the fp32 graph; at most 1e-04"):
+        parity.check(network, *sessions, prepare.dev(run.config, run.paths), run.config)
+
+
+class Flipped(Session):
+    """An int8 graph that decides the other way round."""
+
+    def __init__(self, session: Session) -> None:
+        self._inner = session
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        return [-one for one in self._inner.run(outputs, feeds)]
+
+
+def test_an_int8_graph_that_decides_otherwise_is_refused(run: TinyRun, sessions: Sessions) -> None:
+    fp32, int8 = sessions
+    with pytest.raises(PackRefusedError, match="int8 and fp32 give the same label on 0"):
+        parity.check(
+            load_network(run.config, run.paths), fp32, Flipped(int8), prepare.dev(run.config, run.paths), run.config
+        )
+
+
+class Leaking(Flipped):
+    """A graph whose answers depend on the padding."""
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        return [one + np.float32(feeds["ids"].shape[1]) for one in self._inner.run(outputs, feeds)]
+
+
+def test_padding_that_moves_an_answer_is_measured(sessions: Sessions) -> None:
+    rows = [np.array([3, 4, 5]), np.array([6])]
+    assert parity.padding_difference(sessions[0], rows) <= 1e-4
+    assert parity.padding_difference(Leaking(sessions[0]), rows) > 1

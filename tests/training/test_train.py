@@ -1,0 +1,68 @@
+"""Training, and resuming it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from tests.training.conftest import TinyRun, copied
+from training import train
+from training.config import RunConfig
+from training.loop import RecurrentTraining
+from training.paths import RunPaths
+
+
+class KilledError(Exception):
+    """Stands for the machine going down."""
+
+
+class KillAt(Callback):
+    """Ends a run in the middle of an epoch, without the chance to save anything."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == self._step:
+            raise KilledError
+
+
+def weights(training: RecurrentTraining) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in training.averaged.state_dict().items()}
+
+
+def test_the_model_learns_the_tiny_set(run: TinyRun) -> None:
+    report = run.paths.report.read_text("utf-8")
+    assert '"tiny": 1.0' in report
+
+
+def test_a_run_resumed_after_a_kill_equals_one_unbroken(
+    tiny: RunConfig, prepared: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny.loop.model_copy(update={"epochs": 3, "checkpoint_every_steps": 5})
+    config = tiny.model_copy(update={"loop": loop})
+    unbroken, killed = copied(prepared, tmp_path / "unbroken"), copied(prepared, tmp_path / "killed")
+    wanted = train.fit_recurrent(train.new_network(config, unbroken), config, unbroken, resume=True)
+
+    # Epochs have 12 batches: step 18 is inside the second, and the last checkpoint is that of step 15.
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "progress", lambda: KillAt(18))
+        with pytest.raises(KilledError):
+            train.fit_recurrent(train.new_network(config, killed), config, killed, resume=True)
+    resumed = train.fit_recurrent(train.new_network(config, killed), config, killed, resume=True)
+
+    assert resumed.dev_scores == wanted.dev_scores
+    for name, value in weights(wanted).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+
+
+def test_a_finished_run_has_nothing_left_to_do(run: TinyRun) -> None:
+    before = run.paths.network.read_bytes()
+    started = time.monotonic()
+    train.train(run.config, run.paths, lambda _: None)
+    assert run.paths.network.read_bytes() == before
+    assert time.monotonic() - started < json.loads(run.paths.report.read_text("utf-8"))["seconds"]["recurrent"]
