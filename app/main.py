@@ -54,7 +54,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = parts.service
     refusal.install(app)
-    for router in (predict.router(parts.service), catalogue.router(parts.registry), health.router(parts.service)):
+    predictions = predict.router(parts.service)
+    app.router.routes += predict.plain_routes(predictions)  # first, so that these answer and FastAPI's document
+    for router in (predictions, catalogue.router(parts.registry), health.router(parts.service)):
         app.include_router(router)
     routes = frozenset(_ROUTE_CODES) - {OTHER_ROUTE}
     app.add_middleware(Guard, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=routes)

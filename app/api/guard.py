@@ -68,7 +68,7 @@ class Guard:
             self._count(scope, trace, answer.status)
 
     def _count(self, scope: Scope, trace: Trace, status: int | None) -> None:
-        route = getattr(scope.get("route"), "path", None)
+        route = getattr(scope.get("route"), "path", scope["path"])  # a plain route's path is its own template
         route = route if route in self._routes else OTHER_ROUTE
         code = str(status or 499)  # no answer: the client went away first
         seconds = time.perf_counter() - trace.started

@@ -5,6 +5,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Route
 
 from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
@@ -64,6 +66,19 @@ def router(service: Service) -> APIRouter:
         return _respond(reply, trace)
 
     return routes
+
+
+def plain_routes(routes: APIRouter) -> list[BaseRoute]:
+    """Return the same endpoints as routes of Starlette.
+
+    They read their request themselves and answer with a response, so FastAPI's dependencies, validation and
+    serialization have nothing to do there, and cost more than all of that.
+    """
+    return [
+        Route(route.path, route.endpoint, methods=sorted(route.methods or ()))
+        for route in routes.routes
+        if isinstance(route, APIRoute)
+    ]
 
 
 def _refuse_media_type(request: Request) -> None:

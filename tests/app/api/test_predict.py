@@ -62,13 +62,13 @@ def test_a_request_of_which_nothing_can_be_answered_is_422_with_each_items_error
 
 
 def test_explain_gives_each_token_a_weight_and_its_place(client: TestClient) -> None:
-    text = "The film is GOOD — don’t miss it"
+    text = "“What a GREAT film!” — don’t ask"
     (result,) = ask(client, inputs=text, explain=True)["results"]
     tokens = result["explanation"]
     assert len(tokens) == result["tokens"]
     assert all(text[token["start"] : token["end"]] == token["text"] for token in tokens)
     best = max(tokens, key=lambda token: token["weight"])
-    assert best["text"] in {"GOOD", "miss"}
+    assert best["text"] == "GREAT"
 
 
 def test_sentences_get_labels_of_their_own(client: TestClient) -> None:
