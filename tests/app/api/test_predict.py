@@ -62,7 +62,7 @@ def test_a_request_of_which_nothing_can_be_answered_is_422_with_each_items_error
 
 
 def test_explain_gives_each_token_a_weight_and_its_place(client: TestClient) -> None:
-    text = "“What a GREAT film!” — don’t ask"
+    text = "“What a GREAT film!” — don’t"
     (result,) = ask(client, inputs=text, explain=True)["results"]
     tokens = result["explanation"]
     assert len(tokens) == result["tokens"]
