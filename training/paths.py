@@ -29,8 +29,23 @@ class RunPaths:
 
     @property
     def checkpoints(self) -> Path:
-        """Write of `train`: last.ckpt to resume from, best.ckpt by dev score."""
+        """Write of `train`: the folder of checkpoints."""
         return self.root / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """Write of `train`: the checkpoint that a killed run goes on from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Write of `train`: the weights with the best mean on dev."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def settings(self) -> Path:
+        """Write of `train`: the settings it was begun with."""
+        return self.root / "settings.json"
 
     @property
     def logs(self) -> Path:

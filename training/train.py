@@ -1,10 +1,12 @@
 """Fits both branches, blends them on dev, and writes the network with a report of what was chosen."""
 
 import json
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import lightning as pl
@@ -16,8 +18,9 @@ from safetensors.torch import load_model, save_model
 from training import linear, tokenizer
 from training.batches import DevBatches, TrainBatches
 from training.blend import blend
-from training.config import RunConfig
+from training.config import LoopConfig, RunConfig
 from training.corpus import Corpus
+from training.errors import RunError
 from training.loop import DEV_SCORE, RecurrentTraining, averaged_branch
 from training.models.classifier import Classifier, build
 from training.paths import RunPaths
@@ -25,6 +28,16 @@ from training.prepare import dev as open_dev
 from training.prepare import sources as open_sources
 from training.progress import progress
 
+# What a fit depends on; the card's words are not among it.
+SETTINGS: Any = {
+    "labels": True,
+    "seed": True,
+    "tokenizer": True,
+    "model": True,
+    "ngrams": True,
+    "loop": True,
+    "sets": {"__all__": {"name", "metric", "train"}},
+}
 Say = Callable[[str], None]
 
 
@@ -36,7 +49,13 @@ def prepare_torch(threads: int) -> None:
 
 
 def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
-    """Fit, blend and save; with `resume`, go on from checkpoints/last.ckpt where there is one."""
+    """Fit, blend and save; with `resume`, go on from checkpoints/last.ckpt where there is one.
+
+    `RunError` where the run that is there was begun with other settings.
+    """
+    if not resume:
+        _forget(paths)
+    _same_settings(config, paths)
     network = new_network(config, paths)
     fitted = fit_ngrams(network, config, paths, say)
     training = fit_recurrent(network, config, paths, resume=resume)
@@ -85,9 +104,8 @@ def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say
 def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, resume: bool) -> RecurrentTraining:
     """Fit the recurrent branch and return its training with the weights that scored best on dev."""
     batches = TrainBatches(open_sources(config, paths), config.loop, tokenizer.PAD_ID, config.seed)
-    dev = {
-        name: _batches(corpus.head(config.loop.dev_rows), config) for name, corpus in open_dev(config, paths).items()
-    }
+    corpora = {name: corpus.head(config.loop.dev_rows) for name, corpus in open_dev(config, paths).items()}
+    dev = {name: _batches(corpus, config) for name, corpus in corpora.items()}
     training = RecurrentTraining(
         network.recurrent,
         config.loop,
@@ -98,36 +116,54 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
         word_dropout=config.model.word_dropout,
         seed=config.seed,
     )
+    trainer = _trainer(config.loop, paths)
+    last = paths.last if resume and paths.last.exists() else None
+    with quiet():
+        trainer.fit(training, batches, list(dev.values()), ckpt_path=last)
+        # Where the run ended, so that a second `train` finds nothing left to do.
+        trainer.save_checkpoint(paths.last)
+    training.load_state_dict(torch.load(paths.best, weights_only=True)["state_dict"])
+    return training
+
+
+def _trainer(loop: LoopConfig, paths: RunPaths) -> pl.Trainer:
     bar = progress()
-    best = ModelCheckpoint(
-        paths.checkpoints, "best", monitor=DEV_SCORE, mode="max", save_weights_only=True, enable_version_counter=False
-    )
-    last = ModelCheckpoint(
-        paths.checkpoints, "last", every_n_train_steps=config.loop.checkpoint_every_steps, enable_version_counter=False
-    )
-    trainer = pl.Trainer(
+    keep = partial(ModelCheckpoint, paths.checkpoints, enable_version_counter=False)
+    best = keep(paths.best.stem, monitor=DEV_SCORE, mode="max", save_weights_only=True)
+    last = keep(paths.last.stem, every_n_train_steps=loop.checkpoint_every_steps)
+    return pl.Trainer(
         accelerator="cpu",
-        max_epochs=config.loop.epochs,
-        gradient_clip_val=config.loop.gradient_clip,
+        max_epochs=loop.epochs,
+        gradient_clip_val=loop.gradient_clip,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         enable_model_summary=False,
         enable_progress_bar=isinstance(bar, ProgressBar),
         logger=[TensorBoardLogger(paths.logs, "tensorboard"), CSVLogger(paths.logs, "csv")],
         callbacks=[
-            EarlyStopping(DEV_SCORE, mode="max", patience=config.loop.patience, check_on_train_epoch_end=False),
+            EarlyStopping(DEV_SCORE, mode="max", patience=loop.patience, check_on_train_epoch_end=False),
             best,
             last,
             bar,
         ],
     )
-    found = paths.checkpoints / "last.ckpt"
-    with quiet():
-        trainer.fit(training, batches, list(dev.values()), ckpt_path=found if resume and found.exists() else None)
-        # Where the run ended, so that a second `train` finds nothing left to do.
-        trainer.save_checkpoint(found)
-    training.load_state_dict(torch.load(paths.checkpoints / "best.ckpt", weights_only=True)["state_dict"])
-    return training
+
+
+def _forget(paths: RunPaths) -> None:
+    for folder in (paths.checkpoints, paths.logs):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (paths.ngrams, paths.settings):
+        file.unlink(missing_ok=True)
+
+
+def _same_settings(config: RunConfig, paths: RunPaths) -> None:
+    settings = config.model_dump(mode="json", include=SETTINGS)
+    if not paths.settings.exists():
+        paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    begun = json.loads(paths.settings.read_text(encoding="utf-8"))
+    changed = [key for key in settings if settings[key] != begun.get(key)]
+    if changed:
+        raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")
 
 
 @contextmanager

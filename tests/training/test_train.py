@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from tests.training.conftest import TinyRun, copied
 from training import train
 from training.config import RunConfig
+from training.errors import RunError
 from training.loop import RecurrentTraining
 from training.paths import RunPaths
 
@@ -66,3 +67,16 @@ def test_a_finished_run_has_nothing_left_to_do(run: TinyRun) -> None:
     train.train(run.config, run.paths, lambda _: None)
     assert run.paths.network.read_bytes() == before
     assert time.monotonic() - started < json.loads(run.paths.report.read_text("utf-8"))["seconds"]["recurrent"]
+
+
+def test_a_run_begun_with_other_settings_is_not_taken_up(run: TinyRun, tmp_path: Path) -> None:
+    changed = run.config.model_copy(update={"model": run.config.model.model_copy(update={"hidden": 9})})
+    with pytest.raises(RunError, match=r"another \[model\]; start anew with --no-resume"):
+        train.train(changed, copied(run.paths, tmp_path), lambda _: None)
+
+
+def test_starting_anew_forgets_the_run_that_is_there(run: TinyRun, tmp_path: Path) -> None:
+    paths = copied(run.paths, tmp_path)
+    quick = run.config.model_copy(update={"loop": run.config.loop.model_copy(update={"epochs": 1})})
+    train.train(quick, paths, lambda _: None, resume=False)
+    assert json.loads(paths.report.read_text("utf-8"))["steps"] == 12
