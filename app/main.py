@@ -69,7 +69,8 @@ class Parts:
     """Everything below HTTP, wired; ``running`` opens the models and stops the threads again."""
 
     def __init__(self, settings: Settings) -> None:
-        self.metrics = Metrics(__version__, settings.metrics_dir if settings.workers > 1 else None)
+        self._has_siblings = settings.workers > 1
+        self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
         self.registry = _registry(settings)
         self._batcher = Batcher(
             threads=settings.threads or max(1, usable_cores() // settings.workers),
@@ -81,9 +82,15 @@ class Parts:
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        """Open and warm up beside the running server, which answers probes meanwhile; then serve; then drain."""
+        """Open and warm up, then serve, then drain.
+
+        A process alone opens beside its running server, which answers probes meanwhile. One of several accepts nothing
+        until it is ready: it shares its socket with others that are, and would answer 503 in their place.
+        """
         self._batcher.start()
         opening = asyncio.create_task(self.open())
+        if self._has_siblings:
+            await opening
         try:
             yield
         finally:
