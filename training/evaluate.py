@@ -1,6 +1,5 @@
 """Scores a model package on a labelled split through the code that serves it: its tokenizer, runtime and task head."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from app.modelpack.store import Package, latest, open_package
 from app.modelpack.tokenizer import TextTokenizer
 from app.runtime.providers import choose
 from app.runtime.session import Session, padded
+from app.runtime.threads import usable_cores
 from app.tasks.classify import classify
 from training.batches import cut
 from training.data import Rows
@@ -77,7 +77,7 @@ def open_served(path: Path, precision: Precision | None = None, threads: int | N
     graph = next((found for one in wanted if (found := package.manifest.graph(one))), None)
     if graph is None:
         raise PackageError("manifest.json", f"no graph of precision {wanted[0]}", "one among its graphs")
-    session = Session(graph, package.graph_bytes(graph), provider, threads or os.cpu_count() or 1)
+    session = Session(graph, package.graph_bytes(graph), provider, threads or usable_cores())
     return Served(package, graph.precision, package.tokenizer(), session)
 
 
@@ -88,19 +88,13 @@ def evaluate(served: Served, rows: Rows) -> Evaluated:
     empty = next((at for at, row in enumerate(ids) if not len(row)), None)
     if empty is not None:
         raise DataError(f"row {empty + 1}: {rows.texts[empty]!r} has no token")
+    labels = sorted(set(rows.labels), key=served.labels.index)
+    decided = _decided(served, served.logits(ids), labels)
     seconds = time.monotonic() - started
-    started = time.monotonic()
-    decided = _decided(served, served.logits(ids), sorted(set(rows.labels), key=served.labels.index))
-    seconds += time.monotonic() - started
-    classes = np.array([label in set(rows.labels) for label in served.labels])
+    classes = np.array([label in labels for label in served.labels])
     truth = np.array([served.labels.index(label) for label in rows.labels])
-    return Evaluated(
-        scores=score(truth, decided, classes),
-        rows=len(rows),
-        seconds=seconds,
-        labels=[label for label in served.labels if label in set(rows.labels)],
-        counts=confusion(truth, decided, len(classes))[np.ix_(classes, classes)],
-    )
+    counts = confusion(truth, decided, len(classes))[np.ix_(classes, classes)]
+    return Evaluated(score(truth, decided, classes), len(rows), seconds, labels, counts)
 
 
 def _decided(served: Served, logits: Floats, labels: list[str]) -> NDArray[np.int64]:

@@ -62,16 +62,10 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
 
 
 def _check(config: RunConfig, paths: RunPaths) -> parity.Checks:
-    fp32, int8 = (
-        _session(paths.need(path, "export"), one)
-        for path, one in zip((paths.fp32, paths.int8), _graphs(config), strict=True)
-    )
-    dev = open_dev(config, paths)
-    return parity.check(load_network(config, paths), fp32, int8, dev, config)
-
-
-def _session(path: Path, graph: Graph) -> Session:
-    return Session(graph, path.read_bytes(), choose("cpu"))
+    first, second = _graphs(config)
+    fp32 = Session(first, paths.need(paths.fp32, "export").read_bytes(), choose("cpu"))
+    int8 = Session(second, paths.need(paths.int8, "export").read_bytes(), choose("cpu"))
+    return parity.check(load_network(config, paths), fp32, int8, open_dev(config, paths), config)
 
 
 def _graphs(config: RunConfig) -> list[Graph]:

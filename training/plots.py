@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-WIDTH_IN, DPI = 8.0, 110
+WIDTH_IN, DPI = 9.0, 110
 SMOOTH_STEPS = 20
 
 mpl.use("Agg")
@@ -38,7 +38,7 @@ def learning_curves(logs: Path, out: Path) -> None:
                 label="mean" if mean else name.removeprefix("dev/"),
             )
     dev.set(xlabel="step", ylabel="each set's own figure", title="Recurrent branch, dev")
-    dev.legend(fontsize="x-small", loc="lower right")
+    dev.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(out, dpi=DPI)
 
 
