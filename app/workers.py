@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -104,11 +105,21 @@ def _work(settings: Settings, listener: socket.socket, slot: int) -> None:
     if settings.metrics_dir is None:
         raise RuntimeError("This is a bug: workers without a metrics folder")
     share(settings.metrics_dir, slot)
+    threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     try:
         _run(settings, listener)
     except StartupError as error:
         log.critical("start_failed", reason=str(error))
         sys.exit(_START_FAILED)
+
+
+def _follow_parent() -> None:
+    """Drain when the supervisor is gone: nobody else would ever stop this process."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        log.error("supervisor_died")
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _supervise(settings: Settings, listener: socket.socket) -> None:

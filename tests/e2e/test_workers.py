@@ -49,6 +49,17 @@ def test_a_dead_worker_comes_back_and_counts_on_in_the_same_files(tmp_path: Path
         assert server.stop() == 0
 
 
+def test_workers_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        workers = worker_pids(tmp_path)
+        server.process.kill()
+        server.process.wait(10)
+        until = time.monotonic() + 20
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < until, "a worker is left behind"
+            time.sleep(0.05)
+
+
 def test_files_do_not_grow_over_restarts_of_the_service(tmp_path: Path) -> None:
     seen = []
     for _ in range(2):
