@@ -38,7 +38,7 @@ train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_
 	$(BIN)/sluice-train export $(CONFIG)
 	$(BIN)/sluice-train pack $(CONFIG)
 
-bench: .venv/dev ## Measure this service against its own ceiling
+bench: .venv/dev ## Measure this service beside a bare loop and a naive service (needs wrk)
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment and every cache

@@ -38,13 +38,16 @@ class Service:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Service]:
-    """Yield a ready service on a free port; its log goes nowhere, but is written."""
+def running(*command: str, **settings: str) -> Iterator[Service]:
+    """Yield a ready service on a free port: ours, or the one that ``python -m command``, with PORT in it, starts.
+
+    Its log goes nowhere, but is written.
+    """
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    environment = os.environ | {"SLUICE_PORT": str(port)} | settings
-    command = [sys.executable, "-m", "app.cli", "serve"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        port = str(taken.getsockname()[1])
+    words = [port if word == "PORT" else word for word in command or ("app.cli", "serve")]
+    environment = os.environ | {"SLUICE_PORT": port} | settings
+    with subprocess.Popen([sys.executable, "-m", *words], env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_ready(url, process)
