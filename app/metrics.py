@@ -157,7 +157,9 @@ def share(folder: Path, slot: int) -> None:
     """
     for stale in folder.glob(f"gauge_*_{slot}.db"):
         stale.unlink()
-    (folder / f"{slot}.pid").write_text(str(os.getpid()), "ascii")
+    written = folder / f"{slot}.pid.new"
+    written.write_text(str(os.getpid()), "ascii")
+    written.replace(folder / f"{slot}.pid")  # in one step, since another worker may be reading it
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # prometheus_client reads it nowhere else
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
