@@ -22,3 +22,12 @@ def shift_right(values: Tensor, steps: int) -> Tensor:
     if steps == 0:
         return values
     return torch.cat([torch.zeros_like(values[:, :steps]), values[:, :-steps]], dim=1)  # [B, T, ...]
+
+
+def turn(values: Tensor, lens: Tensor) -> Tensor:
+    """Return values [B, T, D] with each row turned round within its own lens int64[B]; padding stays in its place."""
+    rows, steps, _ = values.shape
+    places = torch.arange(steps, device=values.device).expand(rows, -1)  # [B, T]
+    turned = torch.where(places < lens.unsqueeze(1), lens.unsqueeze(1) - 1 - places, places)  # [B, T]
+    flat = (turned + steps * torch.arange(rows, device=values.device).unsqueeze(1)).flatten()  # [B * T]
+    return values.flatten(0, 1).index_select(0, flat).view_as(values)  # [B, T, D]
