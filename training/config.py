@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from app.modelpack.manifest import Task, check_labels
 from training.errors import ConfigError
 
 Metric = Literal["accuracy", "macro_f1", "macro_recall"]
@@ -44,12 +45,17 @@ class DataSet(_Strict):
 
 
 class TokenizerConfig(_Strict):
-    """The byte-pair encoding; `max_tokens` is the length at which the packaged model truncates a text."""
+    """The byte-pair encoding; `max_tokens` is the length at which the packaged model truncates a text.
+
+    Letters rarer than the `alphabet` most frequent are unknown: a vocabulary is for words, not for every emoji once
+    seen. Chinese, whose words are spelt in some thousands of characters, needs about 7000.
+    """
 
     vocab_size: Positive
     min_frequency: Positive
     normalization: Positive
     max_tokens: Positive
+    alphabet: Positive = 1000
 
 
 class ModelConfig(_Strict):
@@ -114,7 +120,7 @@ class RunConfig(_Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Positive
-    task: Literal["sentiment"]
+    task: Task
     languages: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=2)
     summary: str
@@ -127,6 +133,11 @@ class RunConfig(_Strict):
     blend: BlendConfig
     gates: GateConfig
     sets: tuple[DataSet, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _labels_are_the_tasks(self) -> Self:
+        check_labels(self.task, self.labels)
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -81,7 +81,7 @@ def _copy(paths: RunPaths, staged: Path) -> None:
 
 def _manifest(config: RunConfig, staged: Path, provenance: dict[str, Any]) -> Manifest:
     return Manifest(
-        schema_version=1,
+        schema_version=schema.SCHEMA_VERSION,
         name=config.name,
         version=config.version,
         task=config.task,

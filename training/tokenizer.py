@@ -16,8 +16,6 @@ PAD, UNK = "[PAD]", "[UNK]"
 # The trainer numbers special tokens first, in order; from here the ids travel in the package's manifest.
 PAD_ID, UNK_ID = 0, 1
 CONTINUING = "##"
-# Letters rarer than the thousand most frequent are unknown: a vocabulary is for words, not for every emoji once seen.
-ALPHABET = 1000
 
 
 def train(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
@@ -31,7 +29,7 @@ def train(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
         min_frequency=config.min_frequency,
         special_tokens=[PAD, UNK],
         continuing_subword_prefix=CONTINUING,
-        limit_alphabet=ALPHABET,
+        limit_alphabet=config.alphabet,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -1,27 +1,33 @@
 """manifest.json: what a package says of itself, as a strict schema.
 
-Schema version 1. Every field is checked, an unknown field is an error, and what can be checked against another field
-is (labels against the task, graphs and tokenizer against the file table).
+Schema version 2; version 1, which knew sentiment alone and no calibration, is read too. Every field is checked, an
+unknown field is an error, and what can be checked against another field is (labels against the task, graphs and
+tokenizer against the file table).
 """
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from app.errors import PackageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[2] = 2
 FILE = "manifest.json"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Task = Literal["sentiment"]
+Task = Literal["sentiment", "topic", "classify"]
 Precision = Literal["fp32", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
-TASK_LABELS: dict[str, frozenset[str]] = {"sentiment": frozenset({"negative", "neutral", "positive"})}
+TASKS: tuple[Task, ...] = get_args(Task)
+SENTIMENT_LABELS = frozenset({"negative", "neutral", "positive"})
+"""The labels of sentiment mean the same in every package; those of the other tasks are the package's own."""
+MAX_LABELS = 1000
+MAX_LABEL_CHARS = 100
 
 
 class _Strict(BaseModel):
@@ -68,8 +74,23 @@ class Limits(_Strict):
     max_tokens: int = Field(ge=1)
 
 
+class Calibration(_Strict):
+    """What makes a probability mean what it says (Guo et al. 2017): the logits are divided by ``temperature``.
+
+    ``data`` names the splits that it was chosen on; the expected calibration errors are of those, before and after.
+    """
+
+    temperature: float = Field(gt=0.0, allow_inf_nan=False)
+    data: list[str] = Field(min_length=1)
+    ece_before: float = Field(ge=0.0, le=1.0)
+    ece_after: float = Field(ge=0.0, le=1.0)
+
+
 class Evaluation(_Strict):
-    """Figures of one data set, measured on the packed graph through the serving code."""
+    """Figures of one data set, measured on the packed graph through the serving code.
+
+    ``baseline`` is the one that the model is held against; ``baselines`` has all that were measured, by name.
+    """
 
     data: str
     split: str
@@ -78,13 +99,14 @@ class Evaluation(_Strict):
     labels: list[str]
     metrics: dict[str, float]
     baseline: dict[str, float] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
     measured_on: Annotated[date, Field(strict=False)]
 
 
 class Manifest(_Strict):
     """The whole of manifest.json."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     name: Name
     version: int = Field(ge=1)
     task: Task
@@ -95,17 +117,15 @@ class Manifest(_Strict):
     limits: Limits
     graphs: list[Graph] = Field(min_length=1)
     files: dict[str, File] = Field(min_length=1)
+    calibration: Calibration | None = None
     evaluation: list[Evaluation] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        for at, label in enumerate(self.labels):
-            known = TASK_LABELS[self.task]
-            if label not in known:
-                raise ValueError(f"labels[{at}]: {label!r} is no label of {self.task}; expected one of {sorted(known)}")
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels: {self.labels} has repeats; expected distinct labels")
+        if self.schema_version == 1:
+            self._keeps_to_schema_1()
+        check_labels(self.task, self.labels)
         for name in self.files:
             if not _stays_inside(name):
                 raise ValueError(f"files: {name!r} leaves the package; expected a relative path inside it")
@@ -117,9 +137,37 @@ class Manifest(_Strict):
             raise ValueError(f"graphs: precisions {precisions} repeat; expected one graph a precision")
         return self
 
+    def _keeps_to_schema_1(self) -> None:
+        if self.task != "sentiment":
+            raise ValueError(f"task: {self.task!r} under schema version 1; expected 'sentiment', or schema version 2")
+        if self.calibration is not None:
+            raise ValueError("calibration: present under schema version 1; expected schema version 2")
+        if any(one.baselines for one in self.evaluation):
+            raise ValueError("evaluation: baselines under schema version 1; expected schema version 2")
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before they become probabilities; 1 where the package is not calibrated."""
+        return self.calibration.temperature if self.calibration is not None else 1.0
+
     def graph(self, precision: Precision) -> Graph | None:
         """Return the graph of ``precision``, or ``None`` where the package has none."""
         return next((graph for graph in self.graphs if graph.precision == precision), None)
+
+
+def check_labels(task: Task, labels: Sequence[str]) -> None:
+    """Raise ``ValueError``, of the form "found; expected form", where ``labels`` cannot be those of a ``task``."""
+    for at, label in enumerate(labels):
+        if task == "sentiment" and label not in SENTIMENT_LABELS:
+            known = sorted(SENTIMENT_LABELS)
+            raise ValueError(f"labels[{at}]: {label!r} is no label of sentiment; expected one of {known}")
+        if not label.strip() or len(label) > MAX_LABEL_CHARS or label.splitlines() != [label]:
+            raise ValueError(f"labels[{at}]: {_shown(label)}; expected one line of 1 to {MAX_LABEL_CHARS} characters")
+    if len(set(labels)) != len(labels):
+        repeated = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"labels: {_shown(repeated)} repeats; expected distinct labels")
+    if len(labels) > MAX_LABELS:
+        raise ValueError(f"labels: {len(labels)} of them; expected at most {MAX_LABELS}")
 
 
 def _stays_inside(name: str) -> bool:
@@ -145,7 +193,7 @@ def parse(raw: bytes) -> Manifest:
 
 def _form(where: str, message: str) -> str:
     if where == "schema_version":
-        return f"schema version {SCHEMA_VERSION}, the one this release reads"
+        return f"schema version {SCHEMA_VERSION} or an earlier one, which this release reads"
     return message[:1].lower() + message[1:]
 
 

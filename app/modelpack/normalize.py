@@ -14,6 +14,7 @@ _QUOTES = {
     "[‘’‛`´]": "'",
     "[“”„‟«»]|``|''": '"',
 }
+_URL, _NAME = " url ", " @user "
 _ENGLISH_WORDS = (
     r"[\p{L}\p{M}]+?(?=n't\b)|n't\b"  # do|n't, ca|n't, also where a corpus already wrote "do n't"
     r"|'(?:s|re|ve|ll|d|m)\b"
@@ -21,6 +22,16 @@ _ENGLISH_WORDS = (
     r"|\p{N}+"
     r"|\p{So}|\p{Sk}"  # one emoji, one token
     r"|[^\s\p{L}\p{M}\p{N}\p{So}\p{Sk}]+"  # runs such as "!!!", "..." and ":-(" carry feeling
+)
+
+_SYLLABIC = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
+_SKIN_TONES = r"\x{1F3FB}-\x{1F3FF}"
+_CHINESE_PIECES = (
+    rf"[{_SYLLABIC}]"  # a character is a token of its own; written without spaces, words would be a guess
+    rf"|[[\p{{L}}\p{{M}}]&&[^{_SYLLABIC}]]+"
+    r"|\p{N}+"
+    rf"|[\x{{1F1E6}}-\x{{1F1FF}}]{{2}}|\p{{So}}[{_SKIN_TONES}]?"  # a flag, an emoji
+    r"|([^\s\p{L}\p{M}\p{N}\p{So}])\1*"  # "!!!" is one piece, "?!" two
 )
 
 
@@ -40,8 +51,8 @@ def _english() -> Normalization:
         *(normalizers.Replace(Regex(pattern), plain) for pattern, plain in _QUOTES.items()),
         normalizers.NFKC(),
         normalizers.Replace(Regex(r"<br\s*/?>"), " "),
-        normalizers.Replace(Regex(r"https?://\S+|www\.\S+"), " url "),
-        normalizers.Replace(Regex(r"(?<![\w@])@\w+"), " @user "),
+        normalizers.Replace(Regex(r"https?://\S+|www\.\S+"), _URL),
+        normalizers.Replace(Regex(r"(?<![\w@])@\w+"), _NAME),
         normalizers.Replace(Regex(r"\p{Cf}"), ""),  # zero-width signs inside words
         normalizers.Replace(Regex(r"\p{Cc}"), " "),
         normalizers.Lowercase(),
@@ -53,7 +64,29 @@ def _english() -> Normalization:
     )
 
 
-_VERSIONS: dict[int, Callable[[], Normalization]] = {1: _english}
+def _chinese() -> Normalization:
+    """Version 2: Chinese, alone or mixed with other scripts; traditional characters stay as they are."""
+    rules = [
+        # before NFKC, whose plain comma would hide where an address ends that a Chinese one follows
+        normalizers.Replace(Regex(r"(?i)(?:https?://|www\.)[!#-;=?-~]*[A-Za-z0-9/]"), _URL),
+        normalizers.NFKC(),
+        normalizers.Replace(Regex("[‘’‛]"), "'"),
+        normalizers.Replace(Regex("[“”„‟]"), '"'),
+        normalizers.Replace(Regex(r"(?i)<br\s*/?>"), " "),
+        # A name ends where its letters do, as on Weibo; a longer run is a sentence that someone began with "@".
+        normalizers.Replace(Regex(r"(?<![A-Za-z0-9_@])@[\w-]{2,30}(?![\w-])"), _NAME),
+        normalizers.Replace(Regex(r"[\p{Cf}\x{FE00}-\x{FE0F}]"), ""),  # also what makes an emoji coloured
+        normalizers.Replace(Regex(r"\p{Cc}"), " "),
+        normalizers.Lowercase(),
+    ]
+    return Normalization(
+        version=2,
+        normalizer=normalizers.Sequence(rules),
+        pre_tokenizer=pre_tokenizers.Split(Regex(_CHINESE_PIECES), behavior="removed", invert=True),
+    )
+
+
+_VERSIONS: dict[int, Callable[[], Normalization]] = {1: _english, 2: _chinese}
 
 
 def versions() -> list[int]:

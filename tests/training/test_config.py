@@ -49,6 +49,20 @@ def test_buckets_that_are_no_power_of_two_are_refused(tmp_path: Path) -> None:
         configs.load(edited(tmp_path, "ngram_buckets = 1024", "ngram_buckets = 1000"))
 
 
+def test_a_label_that_the_task_has_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"labels\[0\]: 'sad' is no label of sentiment"):
+        configs.load(edited(tmp_path, 'labels = ["negative", "neutral"', 'labels = ["sad", "neutral"'))
+
+
+def test_topic_and_classify_have_labels_of_their_own(tmp_path: Path) -> None:
+    for task in ("topic", "classify"):
+        text = TINY.read_text("utf-8").replace('task = "sentiment"', f'task = "{task}"')
+        path = tmp_path / f"{task}.toml"
+        path.write_text(text.replace('"neutral"', '"as usual"'), "utf-8")
+        config = configs.load(path)
+        assert (config.task, config.labels) == (task, ("negative", "as usual", "positive"))
+
+
 def test_a_set_named_twice_is_refused(tmp_path: Path) -> None:
     text = TINY.read_text("utf-8")
     path = tmp_path / "twice.toml"

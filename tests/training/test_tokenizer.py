@@ -21,6 +21,30 @@ def test_offsets_point_into_the_text_that_was_given() -> None:
     assert "##" not in "".join(pieces)
 
 
+def test_offsets_of_chinese_point_into_the_text_that_was_given() -> None:
+    config = TokenizerConfig(vocab_size=60, min_frequency=1, normalization=2, max_tokens=9, alphabet=40)
+    text = "电影“很好”！看http://t.cn/a，GOOD"
+    encoding = tokenizer.train([text], config).encode(text, add_special_tokens=False)
+    pieces = [text[start:end] for start, end in encoding.offsets]
+    assert pieces[:9] == ["电", "影", "“", "很", "好", "”", "！", "看", "a"]  # the address by its last letter
+    assert pieces[9:] == ["，", "GOOD"]
+
+
+def test_letters_beyond_the_alphabet_are_unknown() -> None:
+    texts = ["好好好", "坏坏", "奇"]
+    known = {
+        size: sorted(
+            tokenizer.train(
+                texts,
+                TokenizerConfig(vocab_size=60, min_frequency=1, normalization=2, max_tokens=4, alphabet=size),
+            ).get_vocab()
+        )
+        for size in (2, 3)
+    }
+    assert known[2] == ["[PAD]", "[UNK]", "坏", "好"]
+    assert known[3] == ["[PAD]", "[UNK]", "坏", "奇", "好"]
+
+
 def test_raw_and_penn_treebank_text_get_the_same_ids() -> None:
     trained = tokenizer.train(TEXTS, CONFIG)
     raw, treebank = tokenizer.encode(trained, ["It isn't good", "it is n't good"], 99)

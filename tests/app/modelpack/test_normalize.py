@@ -1,12 +1,12 @@
-"""Normalization version 1: raw English and Penn Treebank tokens come to the same words."""
+"""Version 1 brings raw English and Penn Treebank tokens to the same words; version 2 cuts Chinese into characters."""
 
 import pytest
 
 from app.modelpack.normalize import normalization, versions
 
 
-def words(text: str) -> list[str]:
-    known = normalization(1)
+def words(text: str, version: int = 1) -> list[str]:
+    known = normalization(version)
     return [word for word, _ in known.pre_tokenizer.pre_tokenize_str(known.normalizer.normalize_str(text))]
 
 
@@ -35,7 +35,39 @@ def test_text_becomes_these_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("我在画画", ["我", "在", "画", "画"]),
+        ("iPhone15真好用,256GB够了", ["iphone", "15", "真", "好", "用", ",", "256", "gb", "够", "了"]),
+        ("太好了！！！", ["太", "好", "了", "!!!"]),
+        ("什么?!……～～", ["什", "么", "?", "!", "......", "~~"]),
+        ("“好”‘坏’", ['"', "好", '"', "'", "坏", "'"]),
+        ("#话题#[哈哈]", ["#", "话", "题", "#", "[", "哈", "哈", "]"]),
+        ("看http://t.cn/AbC1，good", ["看", "url", ",", "good"]),
+        ("看 HTTP://t.cn/AbC1真好", ["看", "url", "真", "好"]),
+        ('"www.a.com">。', ['"', "url", '"', ">", "。"]),
+        ("转发@小明_a-1:哈哈", ["转", "发", "@", "user", ":", "哈", "哈"]),
+        ("＠我爱-Beijing 好", ["@", "user", "好"]),
+        ("信箱a.b@c.com", ["信", "箱", "a", ".", "b", "@", "c", ".", "com"]),
+        ("@" + "长" * 31, ["@", *"长" * 31]),
+        ("@啊", ["@", "啊"]),
+        ("😀😀👍🏽🇨🇳❤️", ["😀", "😀", "👍🏽", "🇨🇳", "❤"]),
+        ("繁體字臺灣", ["繁", "體", "字", "臺", "灣"]),
+        ("ラーメン 한국", ["ラ", "ー", "メ", "ン", "한", "국"]),
+        ("二〇二六 𠮷", ["二", "〇", "二", "六", "𠮷"]),
+        ("ＡＢＣ１２３", ["abc", "123"]),
+        ("привет cafe\u0301", ["привет", "café"]),
+        ("好<br/>吃", ["好", "吃"]),
+        ("好\u200b吃\x00了\u3000吧\n", ["好", "吃", "了", "吧"]),
+        ("", []),
+    ],
+)
+def test_mixed_text_becomes_these_pieces(text: str, expected: list[str]) -> None:
+    assert words(text, version=2) == expected
+
+
 def test_an_unknown_version_is_no_version() -> None:
-    assert versions() == [1]
+    assert versions() == [1, 2]
     with pytest.raises(KeyError):
         normalization(99)
