@@ -14,22 +14,39 @@ from training.corpus import Corpus
 
 
 class Batch(NamedTuple):
-    """ids int64[B, T], lens int64[B], labels int64[B], classes bool[B, C] that count, weights float32[B]."""
+    """ids int64[B, T], lens int64[B], labels int64[B], classes bool[B, C] that count, weights float32[B].
+
+    soft float32[B, C] is what a teacher gives each class, where there is one: a row of zeros has none.
+    """
 
     ids: Tensor
     lens: Tensor
     labels: Tensor
     classes: Tensor
     weights: Tensor
+    soft: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A corpus to train on: how many of its rows an epoch takes, and each row's weight in the loss, float32[rows]."""
+    """A corpus to train on: how many of its rows an epoch takes, and each row's weight in the loss, float32[rows].
+
+    soft float32[rows, C] is a teacher's probabilities, for distillation (`loop.distill_weight`).
+    """
 
     corpus: Corpus
     rows_per_epoch: int
     weights: NDArray[np.float32]
+    soft: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        wanted = (len(self.corpus), len(self.corpus.classes))
+        if self.soft is not None and self.soft.shape != wanted:
+            raise ValueError(f"soft: expected the shape {wanted}, got {self.soft.shape}")
+
+    def taught(self, row: int) -> NDArray[np.float32]:
+        """Return the teacher's probabilities of a row, float32[C], zeros where there is none."""
+        return np.zeros(len(self.corpus.classes), np.float32) if self.soft is None else self.soft[row]
 
 
 def class_weights(corpus: Corpus, balance: float) -> NDArray[np.float32]:
@@ -139,7 +156,13 @@ class TrainBatches:
             torch.tensor([int(source.corpus.labels[row]) for source, row, _ in picked]),
             torch.from_numpy(np.stack([source.corpus.classes for source, _, _ in picked])),
             torch.tensor([float(source.weights[row]) for source, row, _ in picked]),
+            self._soft(picked),
         )
+
+    def _soft(self, picked: Sequence[tuple[Source, int, int]]) -> Tensor | None:
+        if all(source.soft is None for source, _, _ in picked):
+            return None
+        return torch.from_numpy(np.stack([source.taught(row) for source, row, _ in picked]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from training.errors import ConfigError
 
 Metric = Literal["accuracy", "macro_f1", "macro_recall"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Factor = Annotated[float, Field(gt=0.0, lt=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
@@ -85,21 +87,73 @@ class LinearConfig(_Strict):
 
 
 class LoopConfig(_Strict):
-    """The fit of the recurrent branch; a batch holds at most `max_cells` = rows x longest, and `max_rows` rows."""
+    """The fit of the recurrent branch; a batch holds at most `max_cells` = rows x longest, and `max_rows` rows.
+
+    What is 0 is off. A key that only another choice would use is refused unless it has its default.
+    """
 
     epochs: Positive
     max_cells: Positive
     max_rows: Positive
     max_train_tokens: Positive
+    precision: Literal["32", "bf16"] = "32"
     learning_rate: Annotated[float, Field(gt=0.0)]
+    schedule: Literal["constant", "step", "exponential", "cosine", "plateau", "one_cycle"] = "cosine"
     warmup: Share
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    gradient_clip: Annotated[float, Field(gt=0.0)]
+    final_rate: Share = 0.0
+    step_epochs: Positive = 1
+    step_factor: Factor = 0.5
+    plateau_patience: Annotated[int, Field(ge=0)] = 0
+    plateau_factor: Factor = 0.5
+    one_cycle_start: Share = 0.04
+    weight_decay: NotNegative
+    gradient_clip: NotNegative
+    gradient_clip_value: NotNegative = 0.0
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: NotNegative = 2.0
     label_smoothing: Share
+    distill_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    distill_temperature: Annotated[float, Field(gt=0.0)] = 1.0
+    fgm_epsilon: NotNegative = 0.0
+    fgm_from: Share = 0.0
     ema_decay: Share
     patience: Positive
     dev_rows: Positive
     checkpoint_every_steps: Positive
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Self:
+        used_by = {
+            "final_rate": ("schedule", ("exponential", "cosine", "one_cycle")),
+            "step_epochs": ("schedule", ("step",)),
+            "step_factor": ("schedule", ("step",)),
+            "plateau_patience": ("schedule", ("plateau",)),
+            "plateau_factor": ("schedule", ("plateau",)),
+            "one_cycle_start": ("schedule", ("one_cycle",)),
+            "focal_gamma": ("loss", ("focal",)),
+        }
+        for key, (switch, values) in used_by.items():
+            if self._is_set(key) and getattr(self, switch) not in values:
+                raise ValueError(
+                    f"{key} = {getattr(self, key)}: only {switch} = {' or '.join(map(repr, values))} uses it, "
+                    f"not {getattr(self, switch)!r}"
+                )
+        for key, needed in {"fgm_from": "fgm_epsilon", "distill_temperature": "distill_weight"}.items():
+            if self._is_set(key) and not getattr(self, needed):
+                raise ValueError(f"{key} = {getattr(self, key)}: expected {needed} above 0 with it")
+        if self.gradient_clip and self.gradient_clip_value:
+            raise ValueError(
+                f"gradient_clip = {self.gradient_clip}, gradient_clip_value = {self.gradient_clip_value}: "
+                "expected one of them to be 0"
+            )
+        if self.schedule == "exponential" and not self.final_rate:
+            raise ValueError("final_rate = 0.0: expected above 0 with schedule = 'exponential'")
+        if self.schedule == "one_cycle" and not self.warmup:
+            raise ValueError("warmup = 0.0: expected above 0 with schedule = 'one_cycle', which rises over it")
+        return self
+
+    def _is_set(self, key: str) -> bool:
+        return bool(getattr(self, key) != type(self).model_fields[key].default)
 
 
 class BlendConfig(_Strict):

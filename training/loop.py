@@ -1,6 +1,5 @@
-"""Fits the recurrent branch with Lightning: EMA of the weights, cosine decay, early stopping, resume after a kill."""
+"""Fits the recurrent branch with Lightning: the average of the weights, early stopping, resume after a kill."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,34 +10,16 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from training.adversarial import adversarial_loss
 from training.batches import Batch, DevBatches
 from training.config import DataSet, LoopConfig
+from training.losses import batch_loss
+from training.models.masking import real
 from training.models.recurrent import RecurrentBranch
+from training.schedules import Schedule
 from training.scores import Scores, decide, score
 
 DEV_SCORE = "dev/score"
-
-
-def masked_loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
-    """Return the weighted mean cross-entropy of logits float32[B, C] over the classes that each row's set has.
-
-    A row of a binary set says nothing about neutral: that logit is left out of its softmax and gets no gradient.
-    Label smoothing (Szegedy et al. 2016) spreads over the open classes alone.
-    """
-    log_odds = logits.masked_fill(~batch.classes, -math.inf).log_softmax(dim=1)  # [B, C]
-    log_odds = log_odds.masked_fill(~batch.classes, 0.0)  # [B, C]
-    hit = log_odds.gather(1, batch.labels.unsqueeze(1)).squeeze(1)  # [B]
-    spread = log_odds.sum(dim=1) / batch.classes.sum(dim=1)  # [B]
-    losses = -(1 - smoothing) * hit - smoothing * spread  # [B]
-    return (losses * batch.weights).sum() / batch.weights.sum()
-
-
-def learning_rate_at(step: int, steps: int, warmup: float) -> float:
-    """Return the share of the peak rate at a step: a linear rise over `warmup` of all steps, then a cosine to zero."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 
 
 class RecurrentTraining(pl.LightningModule):
@@ -70,6 +51,7 @@ class RecurrentTraining(pl.LightningModule):
         self._sets = {one.name: one for one in sets}
         self._dev = dev
         self._steps = steps
+        self._schedule = Schedule(config, steps)
         self._unk_id = unk_id
         self._word_dropout = word_dropout
         self._seed = seed
@@ -77,27 +59,51 @@ class RecurrentTraining(pl.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """Return the loss of one batch."""
-        ids = batch.ids.masked_fill(torch.rand(batch.ids.shape) < self._word_dropout, self._unk_id)  # [B, T]
-        loss = masked_loss(self.branch(ids, batch.lens), batch, self._config.label_smoothing)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.lens))
+        if self._config.fgm_epsilon > 0 and self.global_step >= self._config.fgm_from * self._steps:
+            plain, loss = adversarial_loss(
+                lambda: self._loss(batch),
+                self.branch.embedding,
+                list(self.branch.parameters()),
+                real(batch.ids, batch.lens),
+                self._config.fgm_epsilon,
+            )
+        else:
+            plain = loss = self._loss(batch)
+        self.log("train/loss", plain, prog_bar=True, batch_size=len(batch.lens))
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         return loss
 
-    def on_train_batch_start(self, _batch: Batch, _index: int) -> None:
-        """Make a step's dropout a function of seed and step, so that a resumed run draws what the unbroken one drew."""
+    def _loss(self, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch; what is drawn on the way is a function of seed and step.
+
+        So a resumed run draws what the unbroken one drew, and an adversarial pass what the plain one drew.
+        """
         torch.manual_seed((self._seed << 32) + self.global_step)
+        hidden = torch.rand(batch.ids.shape).to(batch.ids.device) < self._word_dropout  # [B, T]
+        ids = batch.ids.masked_fill(hidden, self._unk_id)  # [B, T]
+        return batch_loss(self.branch(ids, batch.lens), batch, self._config)  # []
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Clip by the norm of all gradients (Pascanu et al. 2013), or each entry by its value."""
+        weights = [weight for weight in self.branch.parameters() if weight.grad is not None]
+        if self._config.gradient_clip:
+            nn.utils.clip_grad_norm_(weights, self._config.gradient_clip)
+        elif self._config.gradient_clip_value:
+            nn.utils.clip_grad_value_(weights, self._config.gradient_clip_value)
 
     def on_train_start(self) -> None:
         """Start the clock."""
         self._since = time.monotonic()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the time spent, so that a resumed run counts it."""
+        """Keep the time spent, so that a resumed run counts it, and what the schedule has seen."""
         checkpoint["seconds"] = self.seconds
+        checkpoint["schedule"] = self._schedule.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on counting from the time spent."""
         self.seconds = checkpoint["seconds"]
+        self._schedule.load_state_dict(checkpoint["schedule"])
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Move the weights, then their average.
@@ -124,10 +130,12 @@ class RecurrentTraining(pl.LightningModule):
             loader = self._dev[name]
             labels = torch.cat([torch.from_numpy(loader.corpus.labels[index]) for index in loader.order]).numpy()
             classes = loader.corpus.classes
-            self.dev_scores[name] = score(labels, decide(torch.cat(logits).numpy(), classes), classes)
+            self.dev_scores[name] = score(labels, decide(torch.cat(logits).float().cpu().numpy(), classes), classes)
         figures = {name: self.dev_scores[name].of(self._sets[name].metric) for name in self._outputs}
         self.log_dict({f"dev/{name}": value for name, value in figures.items()})
-        self.log(DEV_SCORE, sum(figures.values()) / len(figures), prog_bar=True)
+        mean = sum(figures.values()) / len(figures)
+        self.log(DEV_SCORE, mean, prog_bar=True)
+        self._schedule.look(mean)
 
     def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov and Hutter 2019) with a rate that moves at every step; no decay on biases."""
@@ -139,8 +147,8 @@ class RecurrentTraining(pl.LightningModule):
             betas=(0.9, 0.99),
             fused=True,
         )
-        schedule = LambdaLR(optimizer, lambda step: learning_rate_at(step, self._steps, self._config.warmup))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        rates = LambdaLR(optimizer, lambda step: self._schedule(step))  # noqa: PLW0108 - a plain function is not pickled
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
 
 def averaged_branch(training: RecurrentTraining) -> RecurrentBranch:

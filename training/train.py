@@ -134,7 +134,7 @@ def _trainer(loop: LoopConfig, paths: RunPaths) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
         max_epochs=loop.epochs,
-        gradient_clip_val=loop.gradient_clip,
+        precision="bf16-mixed" if loop.precision == "bf16" else "32-true",
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         enable_model_summary=False,

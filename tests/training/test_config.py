@@ -77,3 +77,28 @@ def test_a_missing_file_and_bad_toml_are_config_errors(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("a = ", "utf-8")
     with pytest.raises(ConfigError, match="not valid TOML"):
         configs.load(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("step_factor = 0.3", r"step_factor = 0\.3: only schedule = 'step' uses it, not 'cosine'"),
+        ('schedule = "constant"\nfinal_rate = 0.1', r"final_rate = 0\.1: only schedule = 'exponential' or 'cosine'"),
+        ('schedule = "exponential"', r"final_rate = 0\.0: expected above 0 with schedule = 'exponential'"),
+        ("focal_gamma = 1.0", r"focal_gamma = 1\.0: only loss = 'focal' uses it"),
+        ("fgm_from = 0.5", r"fgm_from = 0\.5: expected fgm_epsilon above 0"),
+        ("distill_temperature = 2.0", r"distill_temperature = 2\.0: expected distill_weight above 0"),
+        (
+            "gradient_clip_value = 0.5",
+            r"gradient_clip = 1\.0, gradient_clip_value = 0\.5: expected one of them to be 0",
+        ),
+        ('precision = "16"', r"loop\.precision: .*got '16'"),
+    ],
+)
+def test_keys_that_contradict_each_other_are_refused_with_their_values(tmp_path: Path, keys: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        configs.load(edited(tmp_path, "epochs = 30", f"epochs = 30\n{keys}"))
+
+
+def test_a_table_with_every_default_written_out_is_the_same_config(tiny: configs.RunConfig) -> None:
+    assert configs.LoopConfig(**tiny.loop.model_dump()) == tiny.loop

@@ -1,55 +1,110 @@
-"""Loss and learning rate."""
+"""What one run of the loop does to its weights."""
 
-import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from training.batches import Batch
-from training.loop import learning_rate_at, masked_loss
-
-
-def batch(labels: list[int], classes: list[list[bool]]) -> Batch:
-    rows = len(labels)
-    ids, lens = torch.ones(rows, 1, dtype=torch.int64), torch.ones(rows, dtype=torch.int64)
-    return Batch(ids, lens, torch.tensor(labels), torch.tensor(classes), torch.ones(rows))
+from tests.training.conftest import copied
+from training import train
+from training.config import LoopConfig, RunConfig
+from training.loop import RecurrentTraining
+from training.paths import RunPaths
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_binary_row_gives_no_gradient_to_neutral(smoothing: float) -> None:
-    logits = torch.tensor([[0.3, 5.0, -0.2], [0.3, 5.0, -0.2]], requires_grad=True)
-    masked_loss(logits, batch([0, 1], [[True, False, True], [True, True, True]]), smoothing).backward()  # type: ignore[no-untyped-call]
-    assert logits.grad is not None
-    assert logits.grad[0, 1] == 0
-    assert logits.grad[0, 0] != 0
-    assert logits.grad[1, 1] != 0
+def changed(config: RunConfig, **keys: Any) -> RunConfig:
+    """Return the config for a run of one epoch, 12 steps, with other keys in its loop."""
+    return config.model_copy(update={"loop": LoopConfig(**(config.loop.model_dump() | {"epochs": 1} | keys))})
 
 
-def test_the_loss_of_a_binary_row_is_that_of_its_two_classes() -> None:
-    logits = torch.tensor([[0.3, 5.0, -0.2]])
-    found = masked_loss(logits, batch([2], [[True, False, True]]), 0.0)
-    wanted = torch.nn.functional.cross_entropy(torch.tensor([[0.3, -0.2]]), torch.tensor([1]))
-    torch.testing.assert_close(found, wanted)
+def fitted(config: RunConfig, prepared: RunPaths, folder: Path) -> RecurrentTraining:
+    paths = copied(prepared, folder)
+    return train.fit_recurrent(train.new_network(config, paths), config, paths, resume=False)
 
 
-def test_label_smoothing_is_torchs_where_every_class_is_open() -> None:
-    logits = torch.tensor([[0.3, 5.0, -0.2], [1.0, 0.0, 2.0]])
-    found = masked_loss(logits, batch([2, 0], [[True] * 3] * 2), 0.1)
-    wanted = torch.nn.functional.cross_entropy(logits, torch.tensor([2, 0]), label_smoothing=0.1)
-    torch.testing.assert_close(found, wanted)
+def weights(training: RecurrentTraining) -> dict[str, Tensor]:
+    return dict(training.branch.named_parameters())
 
 
-def test_weights_weigh_rows() -> None:
-    logits = torch.tensor([[0.3, 5.0, -0.2], [1.0, 0.0, 2.0]])
-    rows = batch([2, 0], [[True] * 3] * 2)
-    heavy = masked_loss(logits, rows._replace(weights=torch.tensor([1.0, 0.0])), 0.0)
-    first = masked_loss(logits[:1], batch([2], [[True] * 3]), 0.0)
-    torch.testing.assert_close(heavy, first)
+def test_the_average_lags_behind_the_weights(tiny: RunConfig, prepared: RunPaths, tmp_path: Path) -> None:
+    training = fitted(changed(tiny, ema_decay=0.9), prepared, tmp_path)
+    averaged = dict(training.averaged.module.named_parameters())
+    assert not torch.equal(averaged["head.weight"], weights(training)["head.weight"])
 
 
-def test_the_rate_rises_over_the_warm_up_and_falls_to_zero() -> None:
-    rates = [learning_rate_at(step, 100, 0.1) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == 1.0
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert math.isclose(rates[100], 0.0, abs_tol=1e-9)
+def test_without_a_decay_the_average_is_the_weights(tiny: RunConfig, prepared: RunPaths, tmp_path: Path) -> None:
+    training = fitted(changed(tiny, ema_decay=0.0), prepared, tmp_path)
+    for name, value in training.averaged.module.named_parameters():
+        assert torch.equal(value, weights(training)[name]), name
+
+
+class Gradients(RecurrentTraining):
+    """Keeps the largest gradients that any step used."""
+
+    norm, value = 0.0, 0.0
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        grads = [weight.grad for weight in self.branch.parameters() if weight.grad is not None]
+        self.norm = max(self.norm, float(torch.cat([grad.flatten() for grad in grads]).norm()))
+        self.value = max(self.value, *(float(grad.abs().max()) for grad in grads))
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "RecurrentTraining", Gradients)
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize(
+    ("keys", "figure", "wanted"),
+    [
+        pytest.param({"gradient_clip": 0.01}, "norm", 0.01, id="by norm"),
+        pytest.param({"gradient_clip": 0.0, "gradient_clip_value": 0.002}, "value", 0.002, id="by value"),
+    ],
+)
+def test_gradients_are_clipped_as_asked(
+    tiny: RunConfig, prepared: RunPaths, tmp_path: Path, *, keys: dict[str, float], figure: str, wanted: float
+) -> None:
+    found = fitted(changed(tiny, **keys), prepared, tmp_path)
+    assert getattr(found, figure) == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.usefixtures("watched")
+def test_gradients_are_left_as_they_are_where_neither_clip_is_set(
+    tiny: RunConfig, prepared: RunPaths, tmp_path: Path
+) -> None:
+    found = fitted(changed(tiny, gradient_clip=0.0), prepared, tmp_path)
+    assert isinstance(found, Gradients)
+    assert found.norm > 0.05
+    assert found.value > 0.005
+
+
+def moved(one: RecurrentTraining, other: RecurrentTraining) -> bool:
+    return any(not torch.equal(value, weights(other)[name]) for name, value in weights(one).items())
+
+
+def test_adversarial_training_changes_the_run_only_from_where_it_begins(
+    tiny: RunConfig, prepared: RunPaths, tmp_path: Path
+) -> None:
+    plain = fitted(changed(tiny), prepared, tmp_path / "plain")
+    late = fitted(changed(tiny, fgm_epsilon=0.5, fgm_from=0.999), prepared, tmp_path / "late")
+    whole = fitted(changed(tiny, fgm_epsilon=0.5), prepared, tmp_path / "whole")
+    assert not moved(plain, late)
+    assert moved(plain, whole)
+
+
+def test_half_precision_trains_weights_kept_in_full(tiny: RunConfig, prepared: RunPaths, tmp_path: Path) -> None:
+    training = fitted(changed(tiny, precision="bf16", epochs=6), prepared, tmp_path)
+    assert {value.dtype for value in weights(training).values()} == {torch.float32}
+    assert training.dev_scores["tiny"].accuracy > 0.8
+
+
+def test_a_plateau_on_dev_lowers_the_rate(tiny: RunConfig, prepared: RunPaths, tmp_path: Path) -> None:
+    # A rate this small moves nothing: the looks after the second and the third epoch are idle ones.
+    config = changed(tiny, epochs=4, schedule="plateau", plateau_factor=0.1, learning_rate=1e-9, warmup=0.0)
+    training = fitted(config, prepared, tmp_path)
+    rates = [group["lr"] for group in training.optimizers().param_groups]  # type: ignore[union-attr]
+    assert rates == pytest.approx([1e-11] * len(rates), rel=1e-6, abs=0)
