@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 import training.baseline
+import training.contrast
 import training.evaluate
 import training.export
 import training.pack
 import training.prepare
+import training.speed
 import training.train
 from app.errors import SluiceError
 from training.config import RunConfig, load
@@ -29,6 +31,8 @@ DEFAULT_CONFIG = Path(__file__).parent / "configs" / "sentiment-en.toml"
 ConfigPath = Annotated[Path, typer.Argument(help="The run's TOML file.", metavar="CONFIG")]
 Data = Annotated[Path, typer.Option("--data-root", envvar="SLUICE_DATA", help="Folder that holds sentiment/<set>/.")]
 Runs = Annotated[Path, typer.Option(envvar="SLUICE_RUNS", help="Where runs keep what they make.")]
+PackagePath = Annotated[Path, typer.Argument(help="models/<name> or models/<name>/<version>.")]
+Precisions = Annotated[Literal["auto", "int8", "fp32"], typer.Option(help="auto takes what the service would.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -81,14 +85,12 @@ def pack(
 
 @app.command()
 def evaluate(
-    package: Annotated[Path, typer.Argument(help="models/<name> or models/<name>/<version>.")],
+    package: PackagePath,
     *,
     data_set: Annotated[str, typer.Option("--data", help="Name of the data set.")],
     data: Data,
     split: Annotated[str, typer.Option(help="Split to score.")] = "dev",
-    precision: Annotated[
-        Literal["auto", "int8", "fp32"], typer.Option(help="auto takes what the service would.")
-    ] = "auto",
+    precision: Precisions = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Score a package on a labelled split, through the code that serves it."""
@@ -97,9 +99,48 @@ def evaluate(
         found = training.evaluate.evaluate(served, read_split(data, data_set, split, served.labels))
         about = {"model": served.package.name, "version": served.package.version, "precision": served.precision}
         _show(
-            about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds),
+            about
+            | {"data": data_set, "split": split}
+            | _figures(found.scores, found.rows, found.seconds)
+            | {"unanswered": found.unanswered},
             as_json=as_json,
         )
+
+
+@app.command()
+def contrast(
+    package: PackagePath,
+    *,
+    pairs: Annotated[
+        Path | None, typer.Option(help="JSON lines of a, a_label, b, b_label, kind; else the written ones.")
+    ] = None,
+    precision: Precisions = "auto",
+    verbose: Annotated[bool, typer.Option(help="List the pairs that were not both right.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count how often a package's label changes between two texts that differ by a negation or a "but"."""
+    with _complaints():
+        served = training.evaluate.open_served(package, None if precision == "auto" else precision)
+        manifest = served.package.manifest
+        file = pairs or training.contrast.pairs_file(manifest.task, manifest.languages)
+        if file is None:
+            raise DataError(
+                f"no pairs are written for {manifest.task} in {', '.join(manifest.languages)}; name some by --pairs"
+            )
+        found = training.contrast.contrast(served, file)
+        for one in found.failures if verbose else ():
+            _say(f"{one.pair.kind}: {one.pair.a} -> {one.a_said} | {one.pair.b} -> {one.b_said}")
+        about = {"model": served.package.name, "version": served.package.version, "precision": served.precision}
+        _show(about | found.figures(), as_json=as_json)
+
+
+@app.command()
+def speed(package: PackagePath, *, as_json: AsJson = False) -> None:
+    """Time a package's graphs on one thread: a text alone, and texts a second in batches of 32."""
+    with _complaints():
+        opened = training.evaluate.open_served(package).package
+        about = {"model": opened.name, "version": opened.version}
+        _show(about | asdict(training.speed.measure(opened)), as_json=as_json)
 
 
 @app.command()

@@ -17,9 +17,9 @@ from app.runtime.session import Session, padded
 from app.runtime.threads import usable_cores
 from app.tasks.classify import classify
 from training.batches import cut
+from training.calibration import Judged
 from training.data import Rows
-from training.errors import DataError
-from training.scores import Scores, confusion, score
+from training.scores import UNANSWERED, Scores, confusion, score
 
 # As the service batches: the nearest in length, few padded cells.
 MAX_CELLS = 4096
@@ -50,16 +50,41 @@ class Served:
             (found[index],) = self.session.run(["logits"], padded([ids[at] for at in index], pad_id))
         return found
 
+    def answer(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Floats]:
+        """Return which texts the service answers, bool[N], and the logits float32[answered, C] of those.
+
+        The others have no token that the model knows.
+        """
+        tokens = self.tokenizer.encode(texts)
+        answered = np.array([one.known > 0 for one in tokens])  # [N]
+        return answered, self.logits([one.ids for one in tokens if one.known])
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Figures of one split, with the confusion counts int64[C, C] behind them, true class by decided class."""
+    """Figures of one split, and the rows behind them: true and decided classes int64[rows], classes bool[C] of the set.
+
+    A row that the service would refuse as `no_usable_text` is decided `UNANSWERED` and counts as wrong; `judged` holds
+    the logits of the others. `counts` int64[C', C'] has true class by decided class of the answered rows.
+    """
 
     scores: Scores
-    rows: int
     seconds: float
     labels: list[str]
     counts: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    decided: NDArray[np.int64]
+    judged: Judged
+
+    @property
+    def rows(self) -> int:
+        """All rows, answered or not."""
+        return len(self.truth)
+
+    @property
+    def unanswered(self) -> int:
+        """Rows without a token that the model knows."""
+        return int((self.decided == UNANSWERED).sum())
 
     def figures(self) -> dict[str, float]:
         """Return the figures by name."""
@@ -84,19 +109,25 @@ def open_served(path: Path, precision: Precision | None = None, threads: int | N
 def evaluate(served: Served, rows: Rows) -> Evaluated:
     """Score every row; a set of fewer labels than the model has is scored on its own labels alone."""
     started = time.monotonic()
-    ids = [tokens.ids for tokens in served.tokenizer.encode(rows.texts)]
-    empty = next((at for at, row in enumerate(ids) if not len(row)), None)
-    if empty is not None:
-        raise DataError(f"row {empty + 1}: {rows.texts[empty]!r} has no token")
-    labels = sorted(set(rows.labels), key=served.labels.index)
-    decided = _decided(served, served.logits(ids), labels)
+    labels = [label for label in served.labels if label in set(rows.labels)]
+    answered, logits = served.answer(rows.texts)
+    decided = np.full(len(rows), UNANSWERED)
+    decided[answered] = _decided(served, logits, labels)
     seconds = time.monotonic() - started
-    classes = np.array([label in labels for label in served.labels])
     truth = np.array([served.labels.index(label) for label in rows.labels])
-    counts = confusion(truth, decided, len(classes))[np.ix_(classes, classes)]
-    return Evaluated(score(truth, decided, classes), len(rows), seconds, labels, counts)
+    classes = np.array([label in labels for label in served.labels])
+    return Evaluated(
+        scores=score(truth, decided, classes),
+        seconds=seconds,
+        labels=labels,
+        counts=confusion(truth, decided, len(classes))[np.ix_(classes, classes)],
+        truth=truth,
+        decided=decided,
+        judged=Judged(logits, truth[answered], classes),
+    )
 
 
 def _decided(served: Served, logits: Floats, labels: list[str]) -> NDArray[np.int64]:
     columns = [served.labels.index(label) for label in labels]
-    return np.array([served.labels.index(one.label) for one in classify(logits[:, columns], labels)])
+    said = [served.labels.index(one.label) for one in classify(logits[:, columns], labels)]
+    return np.array(said, dtype=np.int64)

@@ -29,6 +29,7 @@ def test_evaluate_prints_one_json_object(run: TinyRun) -> None:
         "macro_f1": 1.0,
         "macro_recall": 1.0,
         "rows": 90,
+        "unanswered": 0,
     }
 
 

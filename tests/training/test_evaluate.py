@@ -6,8 +6,8 @@ import pytest
 from app.errors import PackageError
 from tests.training.conftest import DATA, TinyRun
 from training.data import Rows, read_split
-from training.errors import DataError
 from training.evaluate import evaluate, open_served
+from training.scores import UNANSWERED
 
 LABELS = ("negative", "neutral", "positive")
 
@@ -42,9 +42,14 @@ def test_logits_come_back_in_the_order_of_the_rows(run: TinyRun) -> None:
     np.testing.assert_allclose(served.logits(ids), alone, atol=1e-4)
 
 
-def test_a_row_without_a_token_is_named(run: TinyRun) -> None:
-    with pytest.raises(DataError, match="row 2: ' ' has no token"):
-        evaluate(open_served(run.package, threads=1), Rows(["good", " "], ["positive", "negative"]))
+def test_a_row_that_the_service_would_refuse_is_counted_as_wrong(run: TinyRun) -> None:
+    served = open_served(run.package, threads=1)
+    found = evaluate(served, Rows(["good", " ", "bad", "♞"], ["positive", "negative", "negative", "positive"]))
+    assert (found.rows, found.unanswered) == (4, 2)
+    assert found.scores.accuracy == 0.5
+    assert found.decided.tolist() == [2, UNANSWERED, 0, UNANSWERED]
+    assert found.judged.logits.shape == (2, 3)
+    assert found.judged.labels.tolist() == [2, 0]
 
 
 def test_a_folder_that_is_none_is_refused(run: TinyRun) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.scores import confusion, decide, score
+from training.scores import UNANSWERED, confusion, decide, score
 
 ALL = np.array([True, True, True])
 BINARY = np.array([True, False, True])
@@ -29,4 +29,17 @@ def test_a_class_that_the_set_lacks_does_not_count() -> None:
 
 
 def test_confusion_has_true_classes_in_rows() -> None:
-    assert confusion(np.array([0, 0, 1]), np.array([1, 1, 0]), 2).tolist() == [[0, 2], [1, 0]]
+    assert confusion(np.array([0, 0, 1]), np.array([1, 1, 0]), 2).tolist() == [[0, 2, 0], [1, 0, 0]]
+
+
+def test_an_unanswered_row_is_wrong_and_no_decision_for_any_class() -> None:
+    truth, decided = np.array([0, 0, 2, 2]), np.array([0, UNANSWERED, 2, 2])
+    assert confusion(truth, decided, 3).tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 2, 0]]
+    found = score(truth, decided, BINARY)
+    assert found.accuracy == pytest.approx(3 / 4)
+    assert found.macro_recall == pytest.approx((1 / 2 + 1) / 2)
+    assert found.macro_f1 == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_a_decision_for_a_class_that_the_set_lacks_is_wrong() -> None:
+    assert score(np.array([0, 2]), np.array([1, 2]), BINARY).accuracy == pytest.approx(1 / 2)
