@@ -18,15 +18,19 @@ import training.prepare
 import training.speed
 import training.train
 from app.errors import SluiceError
+from app.modelpack.manifest import Task
 from training.config import RunConfig, load
 from training.data import read_split
 from training.errors import DataError, TrainingError
+from training.own.make import Request, make
+from training.own.table import Form
 from training.paths import RunPaths
 from training.scores import Scores
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "sentiment-en.toml"
+OWN = "A table of your own"
 
 ConfigPath = Annotated[Path, typer.Argument(help="The run's TOML file.", metavar="CONFIG")]
 Data = Annotated[Path, typer.Option("--data-root", envvar="SLUICE_DATA", help="Folder that holds sentiment/<set>/.")]
@@ -46,17 +50,56 @@ def prepare(config: ConfigPath, data: Data, runs: Runs = Path("runs")) -> None:
 
 @app.command()
 def train(
-    config: ConfigPath,
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Argument(help="The run's TOML file; or give --data.", metavar="CONFIG")
+    ] = None,
     *,
     runs: Runs = Path("runs"),
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint, if there is one.")] = True,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="A table of your own: .csv, .tsv, .jsonl (also .gz, .xz), .parquet.", rich_help_panel=OWN
+        ),
+    ] = None,
+    task: Annotated[Task, typer.Option(help="What the labels are.", rich_help_panel=OWN)] = "classify",
+    text_column: Annotated[str, typer.Option(help="Column of the texts.", rich_help_panel=OWN)] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the classes.", rich_help_panel=OWN)] = "label",
+    dev: Annotated[Path | None, typer.Option(help="A table to choose by.", rich_help_panel=OWN)] = None,
+    test: Annotated[Path | None, typer.Option(help="A table to report on.", rich_help_panel=OWN)] = None,
+    name: Annotated[str | None, typer.Option(help="The package's name, else the file's.", rich_help_panel=OWN)] = None,
+    language: Annotated[str | None, typer.Option(help="Such as en or zh, else by script.", rich_help_panel=OWN)] = None,
+    separator: Annotated[str | None, typer.Option(help="What parts fields.", rich_help_panel=OWN)] = None,
+    quotes: Annotated[bool, typer.Option(help="Double quotes hold a field together.", rich_help_panel=OWN)] = True,
+    encoding: Annotated[str, typer.Option(help="Of a text file.", rich_help_panel=OWN)] = "utf-8",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows at fault.", rich_help_panel=OWN)] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Time for the recurrent branch.", rich_help_panel=OWN)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split and the training.", rich_help_panel=OWN)] = 13,
+    models: Annotated[Path, typer.Option(help="Folder of model packages.", rich_help_panel=OWN)] = Path("models"),
 ) -> None:
-    """Fit both branches and blend them on dev; a killed run goes on where its last checkpoint stands."""
-    run = _load(config)
+    """Fit a run's branches and blend them on dev; or, with --data, make a package of your own table in one go.
+
+    A killed run goes on where its last checkpoint stands.
+    """
+    training.train.prepare_torch(threads)
+    if (config is None) == (table is None):
+        raise typer.BadParameter("give either CONFIG, the TOML file of a run, or --data, a table of your own")
+    if config is not None and (other := _own_options(context)):
+        raise typer.BadParameter(f"{', '.join(other)}: only with --data; with CONFIG, the file says it")
     with _complaints():
-        training.train.prepare_torch(threads)
-        training.train.train(run, _paths(run, runs), _say, resume=resume)
+        if table is not None:
+            form = Form(text_column, label_column, separator, quotes, encoding)
+            request = Request(
+                table, form, task, dev, test, name, language, minutes, seed, skip_bad, resume, models, runs
+            )
+            typer.echo(make(request, _say))
+        elif config is not None:
+            run = load(config)
+            training.train.train(run, _paths(run, runs), _say, resume=resume)
 
 
 @app.command()
@@ -166,6 +209,18 @@ def baseline(
             about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds),
             as_json=as_json,
         )
+
+
+def _own_options(context: typer.Context) -> list[str]:
+    """Return the options given that say something of a table of one's own."""
+    return [
+        one.opts[0]
+        for one in context.command.params
+        if getattr(one, "rich_help_panel", None) == OWN
+        and one.name is not None
+        and (source := context.get_parameter_source(one.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
 
 
 def _load(path: Path) -> RunConfig:
