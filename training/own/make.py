@@ -102,7 +102,7 @@ def make(request: Request, say: Say) -> Made:
         package=package,
         evaluation=open_package(package.resolve()).manifest.evaluation[0],
         seconds=time.monotonic() - started,
-        serve=f"SLUICE_MODELS_DIR={shlex.quote(str(request.models))} sluice serve",
+        serve=f"sluice serve --models-dir {shlex.quote(str(request.models))}",
         ask=_ask(run, parts),
     )
 

@@ -11,8 +11,8 @@ from training.errors import DataError
 
 PACKED = {".gz": gzip.decompress, ".xz": lzma.decompress}
 UTF_8 = {"utf-8", "utf8", "utf-8-sig"}
-# Tried in turn for bytes that are not UTF-8: what such bytes are in practice, East and West.
 ASCII_END = 0x7F
+# What bytes that are not UTF-8 are in practice, East and West.
 GUESSES = ("gb18030", "cp1252")
 CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 
