@@ -1,6 +1,7 @@
 """Fits both branches, blends them on dev, and writes the network with a report of what was chosen."""
 
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -116,9 +117,9 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
         word_dropout=config.model.word_dropout,
         seed=config.seed,
     )
-    trainer = _trainer(config.loop, paths)
     last = paths.last if resume and paths.last.exists() else None
     with quiet():
+        trainer = _trainer(config.loop, paths)
         trainer.fit(training, batches, list(dev.values()), ckpt_path=last)
         # Where the run ended, so that a second `train` finds nothing left to do.
         trainer.save_checkpoint(paths.last)
@@ -174,7 +175,16 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
         # Resuming is meant to find the folder of checkpoints full, and batches keep their own state.
         warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
-        yield
+        # Steps are logged by their number in the run, so that short epochs are logged too.
+        warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging")
+        # It tells of accelerators that are not there, and advertises.
+        messages = logging.getLogger("lightning.pytorch")
+        level = messages.level
+        messages.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            messages.setLevel(level)
 
 
 def _batches(corpus: Corpus, config: RunConfig) -> DevBatches:

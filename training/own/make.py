@@ -94,8 +94,9 @@ def make(request: Request, say: Say) -> Made:
     parts = read(request, say)
     run, paths = _run(request, name, parts, say)
     data = paths.root / "data"
-    prepare.prepare(run, data, paths, say)
-    train.train(run, paths, say)
+    if not paths.report.exists():  # what a finished training writes last
+        prepare.prepare(run, data, paths, say)
+        train.train(run, paths, say)
     export.export(run, paths)
     package = pack.pack(run, data, paths, request.models, split=HELD_OUT, say=say)
     return Made(

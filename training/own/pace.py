@@ -11,7 +11,9 @@ from training.tokenizer import PAD_ID
 
 STEPS = 4
 MIN_EPOCHS = 3
-"""Fewer passes with fewer rows each would do worse than these over a part of the rows."""
+"""Fewer passes over all rows would do worse than these over a part of them."""
+MIN_BATCHES = 10
+"""Of an epoch: a network that has seen less has not been trained."""
 
 
 def within(run: RunConfig, minutes: float, say: Callable[[str], None]) -> RunConfig:
@@ -26,10 +28,8 @@ def within(run: RunConfig, minutes: float, say: Callable[[str], None]) -> RunCon
     if wanted >= rows * loop.epochs:
         return run
     epochs = max(min(loop.epochs, MIN_EPOCHS), wanted // rows)
-    share = min(1.0, wanted / (rows * epochs))
-    parts = tuple(
-        part.model_copy(update={"rows_per_epoch": max(1, int(part.rows_per_epoch * share))}) for part in one.train
-    )
+    share = min(1.0, max(wanted / epochs, MIN_BATCHES * loop.max_rows) / rows)
+    parts = tuple(part.model_copy(update={"rows_per_epoch": int(part.rows_per_epoch * share)}) for part in one.train)
     say(
         f"pace: {rate:.0f} rows/s here; {minutes:g} minutes are enough for {epochs} epochs"
         + (f" of {sum(part.rows_per_epoch for part in parts):,} rows" if share < 1 else "")

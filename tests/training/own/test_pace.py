@@ -14,7 +14,7 @@ def _ten_rows_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_ten_rows_a_second")
 @pytest.mark.parametrize(
     ("minutes", "epochs", "rows"),
-    [(1000, 30, 360), (12, 20, 360), (1.8, 3, 360), (0.9, 3, 180), (0.0001, 3, 1)],
+    [(1000, 30, 360), (12, 20, 360), (1.8, 3, 360), (1.7, 3, 340), (0.0001, 3, 320)],
     ids=["time enough", "fewer epochs", "the least epochs", "fewer rows", "next to none"],
 )
 def test_a_run_gets_fewer_epochs_then_fewer_rows(tiny: RunConfig, minutes: float, epochs: int, rows: int) -> None:
