@@ -77,22 +77,24 @@ def test_a_finished_run_taken_up_again_makes_the_same_package(made: Made, folder
     assert again.evaluation == made.evaluation
 
 
-def test_other_rows_make_the_next_version(made: Made, folder: Path) -> None:
+def test_other_rows_make_the_next_version(made: Made, folder: Path, tmp_path: Path) -> None:
     del made
-    again = make(request(folder, delimited(rows(140)), minutes=0.1), silent)
-    assert again.package == folder / "models" / "my-meals-2026" / "2"
+    copied = Path(shutil.copytree(folder, tmp_path / "copied"))
+    again = make(request(copied, delimited(rows(140))), silent)
+    assert again.package == copied / "models" / "my-meals-2026" / "2"
+    assert (again.package.parent / "1" / "manifest.json").exists()
 
 
-def test_the_split_is_written_where_evaluate_finds_it(tmp_path: Path) -> None:
+def test_a_tenth_each_is_held_out(tmp_path: Path) -> None:
     parts = read(request(tmp_path, delimited(rows(60))), silent)
     assert {name: len(part) for name, part in parts.items()} == {"train": 48, "dev": 6, "test": 6}
 
 
-def test_the_runs_data_are_those_of_the_split(made: Made, folder: Path) -> None:
+def test_the_split_is_written_where_evaluate_finds_it(made: Made, folder: Path) -> None:
     del made
     data = folder / "runs" / "my-meals-2026" / "data"
     labels = ("1", "3", "5")
-    assert [len(read_split(data, "my-meals-2026", name, labels)) for name in ("train", "dev", "test")] == [112, 14, 14]
+    assert [len(read_split(data, "my-meals-2026", name, labels)) for name in ("train", "dev", "test")] == [120, 15, 15]
 
 
 def test_splits_of_ones_own_are_kept_and_what_they_share_is_refused(tmp_path: Path) -> None:
