@@ -51,9 +51,13 @@ def blend(
     config: BlendConfig,
     say: Callable[[str], None],
 ) -> Blend:
-    """Choose the share with the best mean dev score, then the sharpness with the least dev loss, and set both."""
+    """Choose the share with the best mean dev score, then the sharpness with the least dev loss, and set both.
+
+    A network without n-grams has share 0.
+    """
     members = {name: _member(network, batches) for name, batches in dev.items()}
-    figures = {share: _figures(members, sets, share) for share in config.ngram_shares}
+    shares = config.ngram_shares if network.ngrams is not None else (0.0,)
+    figures = {share: _figures(members, sets, share) for share in shares}
     means = {share: float(np.mean(list(found.values()))) for share, found in figures.items()}
     for share, mean in means.items():
         say(
@@ -75,9 +79,10 @@ def run(branch: nn.Module, batches: DevBatches) -> Floats:
 
 def _member(network: Classifier, batches: DevBatches) -> _Member:
     order = np.concatenate(batches.order)
+    recurrent = run(network.recurrent, batches)
     return _Member(
-        run(network.recurrent, batches),
-        run(network.ngrams, batches),
+        recurrent,
+        np.zeros_like(recurrent) if network.ngrams is None else run(network.ngrams, batches),
         batches.corpus.labels[order],
         batches.corpus.classes,
     )

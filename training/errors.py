@@ -19,3 +19,7 @@ class RunError(TrainingError):
 
 class PackRefusedError(TrainingError):
     """A graph failed one of the checks that guard a package."""
+
+
+class ExportRefusedError(TrainingError):
+    """A network has a part that ONNX Runtime cannot compute."""

@@ -1,4 +1,4 @@
-"""The trained network as ONNX: one LSTM node with sequence lengths, in fp32 and with 8-bit weights."""
+"""The trained network as ONNX: one recurrent node a layer, with sequence lengths, in fp32 and with 8-bit weights."""
 
 import warnings
 from pathlib import Path
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from app.modelpack.manifest import Graph, Precision
 from app.modelpack.manifest import Tensor as TensorSpec
 from training.config import RunConfig
+from training.errors import ExportRefusedError
 from training.models.classifier import Classifier
 from training.paths import RunPaths
 from training.tokenizer import UNK_ID
@@ -39,7 +40,12 @@ class _Graph(nn.Module):
 
 
 def export(config: RunConfig, paths: RunPaths) -> tuple[Path, Path]:
-    """Write both graphs of a trained run and return their paths."""
+    """Write both graphs of a trained run and return their paths; `ExportRefusedError` where no graph can compute it."""
+    if config.model.recurrent_norm == "batch":
+        raise ExportRefusedError(
+            'model.recurrent_norm = "batch" is for study: the LSTM node of ONNX Runtime has no place for it; '
+            'train with recurrent_norm = "none", and input_norm = "layer" or pooled_norm = "layer"'
+        )
     export_fp32(load_network(config, paths), paths.fp32)
     quantize(paths.fp32, paths.int8)
     return paths.fp32, paths.int8
@@ -70,7 +76,10 @@ def export_fp32(network: Classifier, path: Path) -> None:
 
 
 def quantize(fp32: Path, int8: Path) -> None:
-    """Write the graph with 8-bit weights in the LSTM and the lookup tables; pooling and head stay in fp32."""
+    """Write the graph with 8-bit weights in LSTMs and lookup tables; pooling and head stay in fp32.
+
+    ONNX Runtime has an 8-bit kernel for LSTM alone: GRU and plain RNN cells stay in fp32 too.
+    """
     quantize_dynamic(
         fp32,
         int8,

@@ -65,11 +65,11 @@ def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) 
     chosen = blend(network, dev, config.sets, config.blend, say)
     save_model(network, str(paths.network))
     report: dict[str, Any] = {
-        "seconds": {"ngrams": fitted.seconds, "recurrent": round(training.seconds, 1)},
+        "seconds": {"ngrams": fitted.seconds if fitted else 0.0, "recurrent": round(training.seconds, 1)},
         "steps": training.global_step,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "ngrams": {"l2": fitted.l2, "dev": {f"{key:g}": value for key, value in fitted.dev.items()}},
+        "ngrams": fitted and {"l2": fitted.l2, "dev": {f"{key:g}": value for key, value in fitted.dev.items()}},
         "recurrent": {name: asdict(one) for name, one in training.dev_scores.items()},
         "blend": asdict(chosen),
     }
@@ -91,8 +91,10 @@ def load_network(config: RunConfig, paths: RunPaths) -> Classifier:
     return network.eval()
 
 
-def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say) -> linear.LinearFit:
-    """Fit the n-gram branch, or take the fit that is there."""
+def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say) -> linear.LinearFit | None:
+    """Fit the n-gram branch, or take the fit that is there; None where the network has none."""
+    if network.ngrams is None:
+        return None
     if paths.ngrams.exists():
         fitted = linear.LinearFit.load(paths.ngrams)
     else:

@@ -17,6 +17,7 @@ def dev(run: TinyRun) -> dict[str, DevBatches]:
 
 def test_a_branch_that_knows_nothing_gets_the_smallest_share(run: TinyRun, dev: dict[str, DevBatches]) -> None:
     network = load_network(run.config, run.paths)
+    assert network.ngrams is not None
     torch.nn.init.zeros_(network.ngrams.table.weight)
     with torch.no_grad():
         network.ngrams.bias.copy_(torch.tensor([0.0, 100.0, 0.0]))
@@ -34,3 +35,11 @@ def test_sharpness_moves_no_label(run: TinyRun, dev: dict[str, DevBatches]) -> N
     network.recurrent_scale.mul_(3)
     network.ngram_scale.mul_(3)
     np.testing.assert_array_equal(blend.run(network, dev["tiny"]).argmax(axis=1), before)
+
+
+def test_a_network_without_ngrams_has_share_zero(run: TinyRun, dev: dict[str, DevBatches]) -> None:
+    network = load_network(run.config, run.paths)
+    network.ngrams = None
+    found = blend.blend(network, dev, run.config.sets, run.config.blend, lambda _: None)
+    assert list(found.dev) == [0.0]
+    assert network.ngram_scale == 0.0

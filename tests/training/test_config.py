@@ -63,6 +63,27 @@ def test_topic_and_classify_have_labels_of_their_own(tmp_path: Path) -> None:
         assert (config.task, config.labels) == (task, ("negative", "as usual", "positive"))
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ("bigram_buckets = 1000", "bigram_buckets = 1000: expected a power of two"),
+        ('pooling = ["max", "max"]', r"pooling = \['max', 'max'\]: expected each kind once"),
+        ("pooling = []", r"model\.pooling: "),
+        ('pooling = ["sum"]', r"model\.pooling\.0: .*'multihead'.*got 'sum'"),
+        ("heads = 2", 'heads = 2: expected only where pooling has "multihead"'),
+        ('pooling = ["multihead"]', 'heads: expected a number, since pooling has "multihead"'),
+        ('pooling = ["multihead"]\nheads = 3', "heads = 3: expected a divisor of attention = 8"),
+        ("layer_dropout = 0.5", r"layer_dropout = 0\.5: expected layers of at least 2"),
+        ('recurrent_norm = "batch"\ncell = "gru"', 'recurrent_norm = "batch": expected cell = "lstm", not "gru"'),
+        ('recurrent_norm = "batch"\nweight_dropout = 0.5', r"weight_dropout = 0\.5: expected 0 with recurrent_norm"),
+        ('recurrent_norm = "layer"', r"model\.recurrent_norm: .*got 'layer'"),
+    ],
+)
+def test_settings_that_contradict_are_refused_by_key_and_value(tmp_path: Path, settings: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        configs.load(edited(tmp_path, "attention = 8", f"attention = 8\n{settings}"))
+
+
 def test_a_set_named_twice_is_refused(tmp_path: Path) -> None:
     text = TINY.read_text("utf-8")
     path = tmp_path / "twice.toml"

@@ -29,5 +29,6 @@ def turn(values: Tensor, lens: Tensor) -> Tensor:
     rows, steps, _ = values.shape
     places = torch.arange(steps, device=values.device).expand(rows, -1)  # [B, T]
     turned = torch.where(places < lens.unsqueeze(1), lens.unsqueeze(1) - 1 - places, places)  # [B, T]
+    # Over flat rows, index_select is several times faster backwards than gather over [B, T, D].
     flat = (turned + steps * torch.arange(rows, device=values.device).unsqueeze(1)).flatten()  # [B * T]
     return values.flatten(0, 1).index_select(0, flat).view_as(values)  # [B, T, D]

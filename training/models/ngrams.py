@@ -28,6 +28,12 @@ def bucket_ids(ids: NDArray[np.integer[Any]], order: int, buckets: int) -> NDArr
     return hashed
 
 
+def to_buckets(mixed: Tensor, buckets: int) -> Tensor:
+    """Return the buckets int64[B, T] of sums int64[B, T] of ids times `MULTIPLIERS`, plus the order."""
+    # Nothing here is negative, so cutting off is rounding down, which is one node in ONNX.
+    return (torch.div(mixed, SHIFT, rounding_mode="trunc") + mixed) % buckets  # [B, T]
+
+
 class NgramBranch(nn.Module):
     """Logits float32[B, C] = bias + sum of the weights of a text's n-grams / sqrt(its tokens)."""
 
@@ -60,8 +66,7 @@ class NgramBranch(nn.Module):
         mixed = torch.full_like(ids, order)  # [B, T]
         for step in range(order):
             mixed = mixed + shift_left(ids, step) * MULTIPLIERS[step]  # [B, T]
-        # Nothing here is negative, so cutting off is rounding down, which is one node in ONNX.
-        hashed = (torch.div(mixed, SHIFT, rounding_mode="trunc") + mixed) % self.buckets  # [B, T]
+        hashed = to_buckets(mixed, self.buckets)  # [B, T]
         fits = real(ids, lens - (order - 1)).unsqueeze(2)  # [B, T, 1]
         weights: Tensor = self.table(hashed)  # [B, T, C]
         return weights * fits.to(weights.dtype)  # [B, T, C]
