@@ -15,6 +15,7 @@ from app.api.predict import answer_body
 from app.errors import RequestError, StartupError
 from app.exchange import Query
 from app.main import Parts
+from app.modelpack.manifest import Task
 from app.settings import Settings, load_settings, unknown_variables
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve LSTM and GRU text models on ONNX Runtime.")
@@ -45,14 +46,15 @@ def serve(
 def predict(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; without any, one a line of standard input.")] = None,
     model: Annotated[str | None, typer.Option(help="A package's name; default by language.")] = None,
+    task: Annotated[Task | None, typer.Option(help="Default: the named package's, else sentiment.")] = None,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Judge texts without a server, one line of JSON a text."""
+    """Classify texts without a server, one line of JSON a text."""
     settings = _settings(models_dir=models_dir)
     logs.configure("console", "error")
     lines = texts or [line.rstrip("\n") for line in sys.stdin]
     try:
-        failed = asyncio.run(_predict(settings, lines, model))
+        failed = asyncio.run(_predict(settings, lines, model, task))
     except (StartupError, RequestError) as error:
         _give_up(error)
     raise typer.Exit(1 if failed else 0)
@@ -72,13 +74,14 @@ def models(models_dir: ModelsDir = None) -> None:
     raise typer.Exit(1 if parts.registry.failed else 0)
 
 
-async def _predict(settings: Settings, lines: list[str], model: str | None) -> int:
+async def _predict(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:
     """Write each line's answer in order; return how many had none."""
     failed = 0
     async with Parts(settings).running() as service:
+        asked = task or (service.registry.task_of(model) if model is not None else None) or "sentiment"
         for first in range(0, len(lines), settings.max_items):
             started = time.perf_counter()
-            reply = await service.answer("sentiment", Query(lines[first : first + settings.max_items], model))
+            reply = await service.answer(asked, Query(lines[first : first + settings.max_items], model))
             failed += len(reply.failures)
             answers = answer_body(reply, time.perf_counter() - started)
             found = sorted([*answers["results"], *answers["errors"]], key=lambda answer: answer["index"])

@@ -7,7 +7,7 @@
     ├── PackageError            one model package is refused; the others are served
     ├── ItemError               one text of a request has no answer; the others have
     │   ├── EmptyText, NoUsableText, TextTooLong
-    │   └── UnsupportedLanguage
+    │   └── UnsupportedLanguage, AmbiguousModel
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── MalformedJson, InvalidRequest, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
@@ -78,6 +78,12 @@ class UnsupportedLanguage(ItemError):
     """A language that no loaded package of the task serves."""
 
     code = "unsupported_language"
+
+
+class AmbiguousModel(ItemError):
+    """Several packages would answer, none of them is the default, and the caller named none."""
+
+    code = "ambiguous_model"
 
 
 class RequestError(SluiceError):

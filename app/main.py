@@ -14,6 +14,7 @@ from app.api import catalogue, health, predict, refusal
 from app.api.guard import OTHER_ROUTE, Guard
 from app.errors import ItemError, StartupError, codes
 from app.metrics import Metrics
+from app.modelpack.manifest import TASKS
 from app.runtime.model import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
@@ -27,7 +28,7 @@ from app.settings import Settings, load_settings
 log = structlog.get_logger("sluice")
 
 _ROUTE_CODES = {
-    "/v1/sentiment": (200, *predict.SENTIMENT_CODES),
+    **{predict.path_of(task): (200, *predict.STATUSES) for task in TASKS},
     "/v1/models": (200,),
     "/v1/models/{name}": (200, 404),
     "/health/live": (200,),
@@ -124,7 +125,8 @@ class Parts:
             log.info("ready" if self.registry.ready else "no_model", models=len(self.registry.ready))
 
     def _announce(self) -> None:
-        self.metrics.declare_items(NO_MODEL, NO_MODEL, "sentiment", codes(ItemError))
+        for task in TASKS:
+            self.metrics.declare_items(NO_MODEL, NO_MODEL, task, codes(ItemError))
         for model in self.registry.ready:
             name, version, task = model.package.name, str(model.package.version), model.manifest.task
             self.metrics.of_model(name, version)

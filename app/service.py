@@ -120,7 +120,7 @@ class Service:
     def _default(self, task: Task, language: str | None, version: int | None) -> Model:
         served = self.registry.languages(task)
         if not served:
-            raise ModelNotFound(f"no model for {task} is here")
+            raise ModelNotFound(f"no model for {task} is here; GET /v1/models lists those that are")
         model = self.registry.default(task, language or served[0])
         if model is None:
             raise UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
@@ -205,8 +205,8 @@ def _all_tokens(item: _Item) -> list[Tokens]:
 
 
 def _result(item: _Item, query: Query, answers: list[Answer]) -> Result:
-    labels = item.model.manifest.labels
-    whole, *parts = classify(np.stack([answer[0] for answer in answers]), labels)
+    labels, temperature = item.model.manifest.labels, item.model.temperature
+    whole, *parts = classify(np.stack([answer[0] for answer in answers]), labels, temperature)
     tokens = _all_tokens(item)[0]
     package = item.model.package
     result = Result(

@@ -1,4 +1,4 @@
-"""Packages for the tests: the tiny one of tests/fixtures, copied and then broken on purpose."""
+"""Packages for the tests: the tiny ones of tests/fixtures, copied and then broken or renamed on purpose."""
 
 import hashlib
 import json
@@ -10,14 +10,21 @@ from typing import Any
 FIXTURES = Path(__file__).parent / "fixtures"
 PACKAGES = FIXTURES / "packages"
 TINY = PACKAGES / "tiny" / "1"
+CHINESE = FIXTURES / "others" / "tiny-zh" / "1"
+TOPIC = FIXTURES / "others" / "tiny-topic" / "1"
 
 Edit = Callable[[dict[str, Any]], None]
 
 
 def copy_tiny(root: Path, name: str = "tiny", version: int = 1, edit: Edit | None = None) -> Path:
     """Copy the tiny package to ``root/<name>/<version>``, named so in its manifest, and return its folder."""
+    return copy_package(TINY, root, name, version, edit)
+
+
+def copy_package(source: Path, root: Path, name: str, version: int = 1, edit: Edit | None = None) -> Path:
+    """Copy a package as ``copy_tiny`` does."""
     folder = root / name / str(version)
-    shutil.copytree(TINY, folder)
+    shutil.copytree(source, folder)
 
     def rename(manifest: dict[str, Any]) -> None:
         manifest.update(name=name, version=version)
@@ -26,6 +33,15 @@ def copy_tiny(root: Path, name: str = "tiny", version: int = 1, edit: Edit | Non
 
     edit_manifest(folder, rename)
     return folder
+
+
+def every_task(root: Path) -> Path:
+    """Fill ``root`` with sentiment-en, sentiment-zh, topic-en, a second topic package, and my-tickets to classify."""
+    copy_tiny(root, "sentiment-en")
+    copy_package(CHINESE, root, "sentiment-zh")
+    for name, task in {"topic-en": "topic", "another-topic": "topic", "my-tickets": "classify"}.items():
+        copy_package(TOPIC, root, name, edit=lambda manifest, task=task: manifest.update(task=task))  # type: ignore[misc]
+    return root
 
 
 def edit_manifest(folder: Path, edit: Edit) -> None:

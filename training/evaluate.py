@@ -129,5 +129,6 @@ def evaluate(served: Served, rows: Rows) -> Evaluated:
 
 def _decided(served: Served, logits: Floats, labels: list[str]) -> NDArray[np.int64]:
     columns = [served.labels.index(label) for label in labels]
-    said = [served.labels.index(one.label) for one in classify(logits[:, columns], labels)]
+    temperature = served.package.manifest.temperature
+    said = [served.labels.index(one.label) for one in classify(logits[:, columns], labels, temperature)]
     return np.array(said, dtype=np.int64)

@@ -49,6 +49,7 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         "languages": manifest.languages if manifest else [],
         "labels": manifest.labels if manifest else [],
         "default_version": manifest and manifest.version,
+        "default_for": registry.default_for(name),
         "versions": [_version(number, entry) for number, entry in sorted(versions.items())],
     }
 
@@ -56,7 +57,8 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
 def _version(number: int, entry: Entry) -> dict[str, Any]:
     if not isinstance(entry, Model):
         nothing = dict.fromkeys(("precision", "provider", "provider_note", "max_tokens"))
-        return {"version": number, "state": "failed", "reason": entry.reason, **nothing, "evaluation": []}
+        empty: dict[str, Any] = {"calibration": None, "evaluation": []}
+        return {"version": number, "state": "failed", "reason": entry.reason, **nothing, **empty}
     return {
         "version": number,
         "state": "ready",
@@ -65,5 +67,6 @@ def _version(number: int, entry: Entry) -> dict[str, Any]:
         "provider": entry.provider.device,
         "provider_note": entry.provider.note,
         "max_tokens": entry.manifest.limits.max_tokens,
+        "calibration": entry.manifest.calibration and entry.manifest.calibration.model_dump(mode="json"),
         "evaluation": [figures.model_dump(mode="json") for figures in entry.manifest.evaluation],
     }

@@ -3,6 +3,8 @@
 The answers are recorded from the bundled packages by scripts/record-examples, and a test asks again.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,52 @@ import orjson
 
 from app.api.schemas import ErrorBody
 from app.errors import ItemError, RequestError, codes
+from app.modelpack.manifest import Task
 
 Responses = dict[int | str, dict[str, Any]]
 
-REQUESTS: dict[str, dict[str, Any]] = {
-    "one text": {"inputs": "A warm and funny film."},
-    "several texts, one of them bad": {"inputs": ["A warm and funny film.", "The battery died within a week.", ""]},
-    "explained": {"inputs": "Not good.", "explain": True},
-    "by sentence": {"inputs": "Great food. The waiter was rude.", "sentences": True},
-    "one package, one version": {"inputs": "Profit rose by a third.", "model": "sentiment-en", "version": 1},
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request, and the bundled packages that its answer needs."""
+
+    body: dict[str, Any]
+    packages: tuple[str, ...]
+
+
+_FILM, _BATTERY = "A warm and funny film.", "The battery died within a week."
+
+REQUESTS: dict[Task, dict[str, Example]] = {
+    "sentiment": {
+        "one text": Example({"inputs": _FILM}, ("sentiment-en",)),
+        "several texts, one of them bad": Example({"inputs": [_FILM, _BATTERY, ""]}, ("sentiment-en",)),
+        "explained": Example({"inputs": "Not good.", "explain": True}, ("sentiment-en",)),
+        "by sentence": Example({"inputs": "Great food. The waiter was rude.", "sentences": True}, ("sentiment-en",)),
+        "one package, one version": Example(
+            {"inputs": "Profit rose by a third.", "model": "sentiment-en", "version": 1}, ("sentiment-en",)
+        ),
+        "Chinese": Example({"inputs": "房间很干净,就是有点吵。", "explain": True}, ("sentiment-zh",)),
+        "English and Chinese in one request": Example(
+            {"inputs": [_FILM, "电池用了一周就坏了。"]}, ("sentiment-en", "sentiment-zh")
+        ),
+    },
+    "topic": {
+        "one headline": Example({"inputs": "Central bank raises interest rates for the third time"}, ("topic-en",)),
+        "explained": Example(
+            {"inputs": "Late goal sends the striker's club to the final", "explain": True}, ("topic-en",)
+        ),
+        "English and Chinese in one request": Example(
+            {"inputs": ["New telescope finds a distant planet", "国足今晚迎战日本队"]}, ("topic-en", "topic-zh")
+        ),
+    },
+    "classify": {
+        "a package of your own": Example(
+            {"inputs": ["The parcel never came.", "How do I change my address?"], "model": "my-tickets"},
+            ("my-tickets",),
+        ),
+    },
 }
-"""Requests to POST /v1/sentiment."""
+"""Requests to the prediction routes by task and name."""
 
 RECORDED = Path(__file__).with_name("examples.json")
 
@@ -45,26 +82,38 @@ _ITEM_ERRORS = {
     "empty_text": "the text is empty; expected at least one character that is not white space",
     "no_usable_text": "model 'sentiment-en' knows nothing of the text; expected words it knows",
     "text_too_long": "the text has 250000 characters; expected at most 100000",
-    "unsupported_language": "the text's language is 'zh'; expected one of ['en']",
+    "unsupported_language": "the text's language is 'ja'; expected one of ['en']",
+    "ambiguous_model": "2 packages for classify serve 'en'; expected a model among ['my-films', 'my-tickets']",
 }
 _REQUEST_ID = "5f0c7c1b3f0f4c5e8b8f6d4f3a2b1c0d"
 
 
 def recorded() -> dict[str, Any]:
-    """Return the recorded answers: to each of ``REQUESTS``, and to each GET route by its path."""
+    """Return the recorded answers: of each GET route by its path, of each POST route by its path and request's name."""
     answers: dict[str, Any] = orjson.loads(RECORDED.read_bytes())
     return answers
 
 
-def request_examples() -> dict[str, Any]:
-    """Return ``REQUESTS`` in OpenAPI's form."""
-    return {name: {"value": body} for name, body in REQUESTS.items()}
+def answerable(packages: Collection[str]) -> dict[Task, dict[str, Example]]:
+    """Return those of ``REQUESTS`` that the packages can answer."""
+    return {
+        task: {name: example for name, example in found.items() if set(example.packages) <= set(packages)}
+        for task, found in REQUESTS.items()
+    }
 
 
-def answer_examples() -> dict[str, Any]:
-    """Return the recorded answers to ``REQUESTS`` in OpenAPI's form."""
-    answers = recorded()
-    return {"application/json": {"examples": {name: {"value": answers[name]} for name in REQUESTS}}}
+def request_examples(task: Task) -> dict[str, Any]:
+    """Return a task's requests in OpenAPI's form: those with a recorded answer, and the first in any case."""
+    first, *others = REQUESTS[task]
+    answers = recorded()[f"/v1/{task}"]
+    return {name: {"value": REQUESTS[task][name].body} for name in (first, *others) if name == first or name in answers}
+
+
+def answer_examples(task: Task) -> dict[str, Any]:
+    """Return the recorded answers to a task's requests in OpenAPI's form, nothing where there are none."""
+    answers = recorded()[f"/v1/{task}"]
+    examples = {name: {"value": answer} for name, answer in answers.items()}
+    return {"content": {"application/json": {"examples": examples}}} if examples else {}
 
 
 def route_example(path: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """POST /v1/<task>: texts in, answers out."""
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,47 +13,64 @@ from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.examples import answer_examples, answers, request_examples
 from app.api.refusal import refuse
-from app.api.schemas import SentimentRequest, SentimentResponse, parse_request
+from app.api.schemas import PredictRequest, PredictResponse, parse_request
 from app.api.trace import Trace, trace_of
 from app.errors import InvalidRequest, UnsupportedMediaType
 from app.exchange import Failure, Query, Reply, Result
+from app.modelpack.manifest import TASKS, Task
 from app.service import Service
 from app.tasks.classify import Classified
 
-SENTIMENT_CODES = (400, 404, 405, 413, 415, 422, 429, 500, 503, 504)
+STATUSES = (400, 404, 405, 413, 415, 422, 429, 500, 503, 504)
+"""What a prediction route answers beside 200."""
+
 _CLIENT_CLOSED = 499
 _DIGITS = 6
 # curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
 _READ_AS_JSON = {"", "application/json", "application/x-www-form-urlencoded"}
+_SUMMARIES: dict[Task, str] = {
+    "sentiment": "Judge texts: negative, neutral or positive",
+    "topic": "Tell what texts are about",
+    "classify": "Classify texts by labels of your own",
+}
+_LABELS: dict[Task, str] = {
+    "sentiment": "The labels are negative, neutral and positive, or the two of them that the package knows.",
+    "topic": "The labels are the package's; GET /v1/models lists them.",
+    "classify": "The labels are those that the package was trained on; GET /v1/models lists them. `model` may be left "
+    "out where a single package of this task serves the text's language, or one called `classify-<language>`.",
+}
+_ITEMS = (
+    "Each text is answered on its own. One that has no answer is an entry in `errors`, and the others are answered. "
+    "Where not one text has an answer the status is 422."
+)
+
+
+def path_of(task: Task) -> str:
+    """Return the path of a task's route."""
+    return f"/v1/{task}"
 
 
 def router(service: Service) -> APIRouter:
-    """Return the prediction routes over ``service``."""
+    """Return the prediction routes over ``service``, one a task; they differ in which packages may answer."""
     routes = APIRouter(tags=["predict"])
+    for task in TASKS:
+        body = {"schema": PredictRequest.model_json_schema(), "examples": request_examples(task)}
+        routes.add_api_route(
+            path_of(task),
+            _endpoint(service, task),
+            methods=["POST"],
+            name=task,
+            summary=_SUMMARIES[task],
+            description=f"{_LABELS[task]}\n\n{_ITEMS}",
+            response_model=None,
+            responses=answers(*STATUSES, ok={"model": PredictResponse} | answer_examples(task)),
+            openapi_extra={"requestBody": {"required": True, "content": {"application/json": body}}},
+        )
+    return routes
 
-    @routes.post(
-        "/v1/sentiment",
-        summary="Judge texts: negative, neutral or positive",
-        response_model=None,
-        responses=answers(*SENTIMENT_CODES, ok={"model": SentimentResponse, "content": answer_examples()}),
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/json": {
-                        "schema": SentimentRequest.model_json_schema(),
-                        "examples": request_examples(),
-                    }
-                },
-            }
-        },
-    )
-    async def sentiment(request: Request) -> Response:
-        """Answer each text on its own.
 
-        A text that has no answer is an entry in `errors`, and the others are answered. Where not one text has an
-        answer the status is 422.
-        """
+def _endpoint(service: Service, task: Task) -> Callable[[Request], Awaitable[Response]]:
+    async def predict(request: Request) -> Response:
         trace = trace_of(request.scope)
         _refuse_media_type(request)
         service.refuse_unless_ready()  # before the body is read: it would be read for nothing
@@ -60,12 +78,12 @@ def router(service: Service) -> APIRouter:
         trace.items = len(asked.inputs)
         query = Query(asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences)
         async with CancelledWhenGone(request.receive) as client:
-            reply = await service.answer("sentiment", query)
+            reply = await service.answer(task, query)
         if client.gone:
             return Response(status_code=_CLIENT_CLOSED)
         return _respond(reply, trace)
 
-    return routes
+    return predict
 
 
 def plain_routes(routes: APIRouter) -> list[BaseRoute]:

@@ -12,8 +12,8 @@ def _as_list(inputs: object) -> object:
     return [inputs] if isinstance(inputs, str) else inputs
 
 
-class SentimentRequest(BaseModel):
-    """Texts to be judged, and what to tell of each."""
+class PredictRequest(BaseModel):
+    """Texts to be classified, and what to tell of each."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -23,7 +23,9 @@ class SentimentRequest(BaseModel):
         Field(min_length=1),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
     ] = Field(description="One text, or a list of texts.")
-    model: Name | None = Field(None, description="A package's name; default the package for each text's language.")
+    model: Name | None = Field(
+        None, description="A package's name; default the task's package for each text's language, where there is one."
+    )
     version: Annotated[int, Field(ge=1)] | None = Field(None, description="A package's version; default the highest.")
     language: Annotated[str, StringConstraints(pattern=r"^(auto|[a-z]{2,3})$")] = Field(
         "auto", description="The texts' language as an ISO 639 code, or auto: told by each text's script."
@@ -32,10 +34,10 @@ class SentimentRequest(BaseModel):
     sentences: bool = Field(False, description="Add each sentence's own label.")
 
 
-def parse_request(body: bytes) -> SentimentRequest:
+def parse_request(body: bytes) -> PredictRequest:
     """Return the request in ``body``; ``MalformedJson``, or ``InvalidRequest`` that names field, value and form."""
     try:
-        return SentimentRequest.model_validate_json(body)
+        return PredictRequest.model_validate_json(body)
     except ValidationError as broken:
         first = broken.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
@@ -50,7 +52,7 @@ def _complaint(first: Any) -> str:
     if first["type"] == "missing":
         return f"{field} is missing; expected a text or a list of texts"
     if first["type"] == "extra_forbidden":
-        known = ", ".join(SentimentRequest.model_fields)
+        known = ", ".join(PredictRequest.model_fields)
         return f"{field} is no field of this request; expected some of {known}"
     if first["type"] in {"too_short", "list_type"}:
         return f"{field} is {_shown(first['input'])}; expected a text or a list of at least one text"
@@ -70,7 +72,8 @@ class TokenWeight(BaseModel):
     start: int
     end: int
     weight: float = Field(
-        description="Share of the label's logit less the mean share of the others; above 0 it speaks for."
+        description="Share of the label's logit, before the temperature, less the mean share of the others; "
+        "above 0 it speaks for."
     )
 
 
@@ -84,12 +87,12 @@ class SentenceResult(BaseModel):
     scores: dict[str, float]
 
 
-class SentimentResult(BaseModel):
+class PredictResult(BaseModel):
     """One text's answer."""
 
     index: int = Field(description="The text's place in inputs.")
     label: str
-    score: float = Field(description="Probability of the label.")
+    score: float = Field(description="Probability of the label, calibrated where the package is.")
     scores: dict[str, float] = Field(description="Probability of every label.")
     language: str
     tokens: int = Field(description="Tokens that the model read.")
@@ -107,7 +110,7 @@ class ItemFailure(BaseModel):
     """One text's error; the other texts are answered."""
 
     index: int
-    code: Literal["empty_text", "no_usable_text", "text_too_long", "unsupported_language"]
+    code: Literal["empty_text", "no_usable_text", "text_too_long", "unsupported_language", "ambiguous_model"]
     message: str
 
 
@@ -120,12 +123,12 @@ class StageTimings(BaseModel):
     total: float
 
 
-class SentimentResponse(BaseModel):
+class PredictResponse(BaseModel):
     """The answers and the errors, each by the index of its text."""
 
     model: str
     version: int
-    results: list[SentimentResult]
+    results: list[PredictResult]
     errors: list[ItemFailure]
     timings_ms: StageTimings
 
@@ -149,6 +152,9 @@ class VersionInfo(BaseModel):
     provider: str | None
     provider_note: str | None = Field(description="How the provider came to be chosen.")
     max_tokens: int | None
+    calibration: dict[str, Any] | None = Field(
+        description="The temperature of its probabilities, and the expected calibration error without and with it."
+    )
     evaluation: list[dict[str, Any]] = Field(description="The figures of its card, with the baseline's beside them.")
 
 
@@ -161,6 +167,7 @@ class ModelInfo(BaseModel):
     languages: list[str]
     labels: list[str]
     default_version: int | None
+    default_for: list[str] = Field(description="Languages whose texts it gets, in its task, without being named.")
     versions: list[VersionInfo]
 
 

@@ -77,10 +77,11 @@ class Limits(_Strict):
 class Calibration(_Strict):
     """What makes a probability mean what it says (Guo et al. 2017): the logits are divided by ``temperature``.
 
-    ``data`` names the splits that it was chosen on; the expected calibration errors are of those, before and after.
+    Beyond a hundredfold it is a mistake. ``data`` names the splits that it was chosen on; the expected calibration
+    errors are of those, before and after.
     """
 
-    temperature: float = Field(gt=0.0, allow_inf_nan=False)
+    temperature: float = Field(ge=0.01, le=100.0)
     data: list[str] = Field(min_length=1)
     ece_before: float = Field(ge=0.0, le=1.0)
     ece_after: float = Field(ge=0.0, le=1.0)

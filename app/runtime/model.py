@@ -49,10 +49,12 @@ class Model:
     tokenizer: TextTokenizer
     session: Session
     provider: Provider
+    temperature: float = field(init=False)
     plain: GraphLane = field(init=False)
     explained: GraphLane = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "temperature", self.manifest.temperature)
         for name, outputs in (("plain", (LOGITS,)), ("explained", (LOGITS, ATTRIBUTION))):
             pad_id = self.manifest.tokenizer.pad_id
             lane = GraphLane(self.session, pad_id, outputs, self.package.name, str(self.package.version))

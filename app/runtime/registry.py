@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from app.errors import ModelNotFound, ModelUnavailable, PackageError
-from app.modelpack.manifest import Task
+from app.errors import AmbiguousModel, ModelNotFound, ModelUnavailable, PackageError
+from app.modelpack.manifest import TASKS, Task
 from app.modelpack.store import Package, Refused, discover
 from app.runtime.model import Model
 
@@ -19,7 +19,8 @@ class Registry:
         self._root = root
         self._open_package = open_package
         self._entries: dict[str, dict[int, Entry]] = {}
-        self._defaults: dict[tuple[Task, str], Model] = {}
+        self._defaults: dict[tuple[Task, str], Model | None] = {}
+        self._languages: dict[Task, list[str]] = {}
         self.ready: list[Model] = []
         self.failed: list[Refused] = []
 
@@ -33,6 +34,7 @@ class Registry:
         self.ready = [entry for entry in self if isinstance(entry, Model)]
         self.failed = [entry for entry in self if isinstance(entry, Refused)]
         self._defaults = _defaults(self.ready)
+        self._languages = {task: sorted(code for of, code in self._defaults if of == task) for task in TASKS}
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield every entry by name, lowest version first."""
@@ -49,6 +51,11 @@ class Registry:
         if name not in self._entries:
             raise ModelNotFound(f"model {name!r} is not here; expected one of {sorted(self._entries)}")
         return self._entries[name]
+
+    def task_of(self, name: str) -> Task | None:
+        """Return the task of a package, ``None`` where it was refused; ``ModelNotFound`` where there is none."""
+        opened = [entry for entry in self.versions(name).values() if isinstance(entry, Model)]
+        return opened[-1].manifest.task if opened else None
 
     def get(self, task: Task, name: str, version: int | None = None) -> Model:
         """Return a model by name, at the highest version that opened or the one asked for.
@@ -70,15 +77,23 @@ class Registry:
     def default(self, task: Task, language: str) -> Model | None:
         """Return the model that answers for a language where none is named, ``None`` where no package serves it.
 
-        The package called ``<task>-<language>`` comes first, then the others by name; of each the highest version.
+        It is the package called ``<task>-<language>``, and without such a one the only package there is, at its highest
+        version. Among several ``AmbiguousModel`` names the choices: to guess would answer with other labels, or other
+        figures, on the day that one more package is put beside them.
         """
-        return self._defaults.get((task, language))
+        found = self._defaults.get((task, language))
+        if found is None and (task, language) in self._defaults:
+            names = sorted({model.package.name for model in self.ready if _serves(model, task, language)})
+            raise AmbiguousModel(f"{len(names)} packages for {task} serve {language!r}; expected a model among {names}")
+        return found
+
+    def default_for(self, name: str) -> list[str]:
+        """Return the languages that a package answers for, among those of its task, without being named."""
+        return [code for (_, code), model in self._defaults.items() if model is not None and model.package.name == name]
 
     def languages(self, task: Task) -> list[str]:
         """Return the languages that some ready model of the task serves."""
-        return sorted(
-            {code for model in self.ready if model.manifest.task == task for code in model.manifest.languages}
-        )
+        return self._languages.get(task, [])
 
     def _open(self, package: Package) -> Entry:
         try:
@@ -87,12 +102,17 @@ class Registry:
             return Refused(package.name, package.version, str(refused))
 
 
-def _defaults(models: list[Model]) -> dict[tuple[Task, str], Model]:
-    chosen: dict[tuple[Task, str], Model] = {}
-    for model in sorted(models, key=lambda model: (model.package.name, -model.package.version)):
-        task = model.manifest.task
+def _serves(model: Model, task: Task, language: str) -> bool:
+    return model.manifest.task == task and language in model.manifest.languages
+
+
+def _defaults(models: list[Model]) -> dict[tuple[Task, str], Model | None]:
+    """Return the default of each task and language that some package serves, ``None`` where that is ambiguous."""
+    found: dict[tuple[Task, str], dict[str, Model]] = {}
+    for model in sorted(models, key=lambda model: model.package.version):
         for language in model.manifest.languages:
-            first = chosen.setdefault((task, language), model)
-            if model.package.name == f"{task}-{language}" != first.package.name:
-                chosen[task, language] = model
-    return chosen
+            found.setdefault((model.manifest.task, language), {})[model.package.name] = model
+    return {
+        (task, language): by_name.get(f"{task}-{language}", next(iter(by_name.values())) if len(by_name) == 1 else None)
+        for (task, language), by_name in found.items()
+    }

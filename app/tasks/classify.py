@@ -24,11 +24,14 @@ def softmax(logits: Floats) -> Floats:
     return probabilities
 
 
-def classify(logits: Floats, labels: list[str]) -> list[Classified]:
-    """Return one answer a row of ``logits`` float32[B, C], in order; ``labels`` names the C columns."""
+def classify(logits: Floats, labels: list[str], temperature: float = 1.0) -> list[Classified]:
+    """Return one answer a row of ``logits`` float32[B, C], in order; ``labels`` names the C columns.
+
+    Dividing the logits by a ``temperature`` makes probabilities honest and leaves the labels alone (Guo et al. 2017).
+    """
     if logits.ndim != 2 or logits.shape[1] != len(labels):  # noqa: PLR2004 - rows and columns
         raise ValueError(f"This is a bug: logits of shape {logits.shape} for {len(labels)} labels")
-    rows = softmax(logits).tolist()
+    rows = softmax(logits / np.float32(temperature)).tolist()
     best = logits.argmax(axis=1).tolist()
     return [
         Classified(labels[at], row[at], dict(zip(labels, row, strict=True))) for at, row in zip(best, rows, strict=True)
@@ -39,7 +42,8 @@ def token_weights(attribution: Floats, column: int) -> list[float]:
     """Return how much each token speaks for label ``column`` against the others, float[T].
 
     ``attribution`` float32[T, C] holds each token's additive share of each logit; the weight is the share of this
-    label less the mean share of the others, so that a token which raises all labels alike weighs nothing.
+    label less the mean share of the others, so that a token which raises all labels alike weighs nothing. Shares are of
+    the graph's own logits, before the temperature: there they add up exactly, and it would change no token's order.
     """
     others = np.delete(attribution, column, axis=1).mean(axis=1)  # [T]
     weights: list[float] = (attribution[:, column] - others).tolist()

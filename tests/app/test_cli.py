@@ -1,11 +1,12 @@
 """The command ``sluice`` without a server."""
 
 import json
+from pathlib import Path
 
 from typer.testing import CliRunner
 
 from app.cli import app
-from tests.packages import PACKAGES
+from tests.packages import PACKAGES, every_task
 
 RUN = CliRunner()
 WHERE = ["--models-dir", str(PACKAGES)]
@@ -30,6 +31,21 @@ def test_predict_with_an_unknown_model_says_which_there_are() -> None:
     ended = RUN.invoke(app, ["predict", *WHERE, "--model", "nobody", "x"])
     assert ended.exit_code == 2
     assert "expected one of ['tiny']" in ended.stderr
+
+
+def test_predict_takes_the_task_of_the_named_package_or_the_one_asked_for(tmp_path: Path) -> None:
+    where = ["--models-dir", str(every_task(tmp_path))]
+    for options, label in [
+        (["--model", "my-tickets"], "sport"),
+        (["--task", "topic"], "sport"),
+        (["--task", "classify"], "sport"),
+    ]:
+        ended = RUN.invoke(app, ["predict", *where, *options, "the match"])
+        assert ended.exit_code == 0, ended.output
+        assert json.loads(ended.stdout)["label"] == label
+    ended = RUN.invoke(app, ["predict", *where, "--task", "topic", "--model", "sentiment-en", "the match"])
+    assert ended.exit_code == 2
+    assert "'sentiment-en' is for sentiment; expected a model for topic" in ended.stderr
 
 
 def test_models_lists_every_package() -> None:

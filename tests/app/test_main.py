@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import ItemError, ProviderError, RequestError, StartupError, codes
 from app.main import create_app
+from app.modelpack.manifest import TASKS
 from app.settings import Settings
 from tests.packages import PACKAGES
 
@@ -35,22 +36,32 @@ def test_cuda_asked_for_and_absent_stops_the_start() -> None:
 
 def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
-    shown = {
-        name
-        for answer in paths["/v1/sentiment"]["post"]["responses"].values()
-        for name in answer["content"]["application/json"]["examples"]
-    }
-    assert codes(RequestError).keys() | codes(ItemError).keys() <= shown
+    for task in TASKS:
+        shown = {
+            name
+            for answer in paths[f"/v1/{task}"]["post"]["responses"].values()
+            for name in answer["content"]["application/json"].get("examples", {})
+        }
+        assert codes(RequestError).keys() | codes(ItemError).keys() <= shown
+
+
+def test_the_documentation_has_a_worked_request_of_every_task_and_names_each_once() -> None:
+    paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
+    operations = [paths[f"/v1/{task}"]["post"] for task in TASKS]
+    for operation in operations:
+        body = operation["requestBody"]["content"]["application/json"]
+        assert body["examples"]
+        assert set(body["schema"]["properties"]) >= {"inputs", "model", "language", "explain", "sentences"}
+    for what in ("operationId", "summary", "description"):
+        assert len({operation[what] for operation in operations}) == len(TASKS)
 
 
 def test_every_route_is_documented_with_a_worked_answer() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
-    assert set(paths) == {
-        "/v1/sentiment", "/v1/models", "/v1/models/{name}", "/health/live", "/health/ready", "/metrics"
-    }  # fmt: skip
+    others = {"/v1/models", "/v1/models/{name}", "/health/live", "/health/ready", "/metrics"}
+    assert set(paths) == {"/v1/sentiment", "/v1/topic", "/v1/classify"} | others
     for operations in paths.values():
         for operation in operations.values():
             assert operation["summary"]
             assert operation["description"]
             assert "200" in operation["responses"]
-            assert "422" not in operation["responses"] or "/v1/sentiment" in paths

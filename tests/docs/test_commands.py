@@ -12,7 +12,7 @@ import httpx
 import pytest
 import typer.main
 
-from app.api.examples import REQUESTS, recorded
+from app.api.examples import answerable, recorded
 from app.cli import app as sluice
 from tests.server import ROOT, serving
 from training.cli import app as sluice_train
@@ -110,8 +110,11 @@ def test_the_readmes_requests_get_the_answers_it_shows() -> None:
 def test_the_recorded_examples_are_what_the_bundled_packages_answer() -> None:
     shown = recorded()
     with serving(MODELS) as server:
-        for name, body in REQUESTS.items():
-            same(shown[name], httpx.post(f"{server.url}/v1/sentiment", json=body).json())
+        for task, found in answerable([package.name for package in MODELS.iterdir()]).items():
+            path = f"/v1/{task}"
+            assert list(shown[path]) == list(found), "run scripts/record-examples: a package has come or gone"
+            for name, example in found.items():
+                same(shown[path][name], httpx.post(server.url + path, json=example.body).json())
         for path in ("/v1/models", "/health/live", "/health/ready"):
             same(shown[path], httpx.get(server.url + path).json())
 

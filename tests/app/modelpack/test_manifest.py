@@ -94,7 +94,11 @@ def test_the_tiny_package_has_a_valid_manifest() -> None:
                 expected,
                 id=f"temperature {value}",
             )
-            for value, expected in [(0.0, "greater than 0"), (float("inf"), "finite"), ("2", "valid number")]
+            for value, expected in [
+                (0.0, "greater than or equal to 0.01"),
+                (float("inf"), "less than or equal to 100"),
+                ("2", "valid number"),
+            ]
         ),
         pytest.param(
             lambda m: second(m, calibration={**CALIBRATION, "data": []}),

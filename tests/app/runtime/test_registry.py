@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ModelNotFound, ModelUnavailable
+from app.errors import AmbiguousModel, ModelNotFound, ModelUnavailable
 from app.runtime.model import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
-from tests.packages import copy_tiny, edit_manifest
+from tests.packages import TOPIC, copy_package, copy_tiny, edit_manifest, every_task
 
 
 def registry(root: Path) -> Registry:
@@ -55,3 +55,33 @@ def test_the_package_named_after_task_and_language_is_the_default(tmp_path: Path
     assert (english.package.name, chinese.package.name) == ("sentiment-en", "chinese")
     assert opened.default("sentiment", "fr") is None
     assert opened.languages("sentiment") == ["en", "zh"]
+    assert opened.languages("topic") == []
+    assert opened.default_for("sentiment-en") == ["en"]
+    assert opened.default_for("aaa") == []
+
+
+def test_among_several_packages_without_that_name_none_is_the_default(tmp_path: Path) -> None:
+    copy_tiny(tmp_path, "films", version=1)
+    copy_tiny(tmp_path, "films", version=2)
+    opened = registry(tmp_path)
+    only = opened.default("sentiment", "en")
+    assert only is not None
+    assert only.package.version == 2
+    copy_tiny(tmp_path, "books")
+    copy_package(TOPIC, tmp_path, "topic-en")
+    with pytest.raises(AmbiguousModel, match=r"2 packages .* serve 'en'; expected a model among \['books', 'films'\]"):
+        registry(tmp_path).default("sentiment", "en")
+
+
+def test_each_task_has_a_default_of_its_own(tmp_path: Path) -> None:
+    opened = registry(every_task(tmp_path))
+    names = {
+        (task, language): found.package.name
+        for task, language in [("sentiment", "en"), ("sentiment", "zh"), ("topic", "en"), ("classify", "en")]
+        if (found := opened.default(task, language)) is not None  # type: ignore[arg-type]
+    }
+    assert list(names.values()) == ["sentiment-en", "sentiment-zh", "topic-en", "my-tickets"]
+    assert opened.default("topic", "zh") is None
+    assert opened.task_of("my-tickets") == "classify"
+    with pytest.raises(ModelNotFound, match="'topic-en' is for topic; expected a model for sentiment"):
+        opened.get("sentiment", "topic-en")

@@ -15,6 +15,14 @@ def test_the_label_is_the_largest_logit() -> None:
     assert sum(first.scores.values()) == pytest.approx(1)
 
 
+def test_a_temperature_flattens_the_probabilities_and_keeps_the_label() -> None:
+    logits = np.array([[0, 1, 3]], np.float32)
+    (plain,), (soft,) = classify(logits, LABELS), classify(logits, LABELS, temperature=2.0)
+    assert soft.label == plain.label == "positive"
+    assert list(soft.scores.values()) == pytest.approx(softmax(np.array([0, 0.5, 1.5], np.float32)).tolist())
+    assert soft.score < plain.score
+
+
 def test_huge_logits_do_not_overflow() -> None:
     assert np.isfinite(softmax(np.array([[1e4, -1e4, 0]], np.float32))).all()
 
