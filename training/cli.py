@@ -15,6 +15,7 @@ import training.evaluate
 import training.export
 import training.pack
 import training.prepare
+import training.pretrain
 import training.speed
 import training.train
 from app.errors import SluiceError
@@ -37,6 +38,8 @@ Data = Annotated[Path, typer.Option("--data-root", envvar="SLUICE_DATA", help="F
 Runs = Annotated[Path, typer.Option(envvar="SLUICE_RUNS", help="Where runs keep what they make.")]
 PackagePath = Annotated[Path, typer.Argument(help="models/<name> or models/<name>/<version>.")]
 Precisions = Annotated[Literal["auto", "int8", "fp32"], typer.Option(help="auto takes what the service would.")]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")]
+Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint, if there is one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -49,6 +52,21 @@ def prepare(config: ConfigPath, data: Data, runs: Runs = Path("runs")) -> None:
 
 
 @app.command()
+def pretrain(
+    config: ConfigPath,
+    *,
+    runs: Runs = Path("runs"),
+    threads: Threads = 0,
+    resume: Resume = True,
+) -> None:
+    """Fit a language model on all text of the run, for `train` to start from; needs [pretrain] in the config."""
+    run = _load(config)
+    with _complaints():
+        training.train.prepare_torch(threads)
+        training.pretrain.pretrain(run, _paths(run, runs), _say, resume=resume)
+
+
+@app.command()
 def train(
     context: typer.Context,
     config: Annotated[
@@ -56,8 +74,8 @@ def train(
     ] = None,
     *,
     runs: Runs = Path("runs"),
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint, if there is one.")] = True,
+    threads: Threads = 0,
+    resume: Resume = True,
     table: Annotated[
         Path | None,
         typer.Option(

@@ -126,6 +126,32 @@ class ModelConfig(_Strict):
         return self
 
 
+class TextSource(_Strict):
+    """Text to read without labels: one split of a set, all of it."""
+
+    name: Name
+    split: str = "train"
+
+
+class PretrainConfig(_Strict):
+    """The language model that the recurrent branch starts from: all training text, and `texts` beside it.
+
+    A batch is `rows` windows of `window` tokens; `negatives` are what the sampled softmax tells a token from.
+    """
+
+    texts: tuple[TextSource, ...] = ()
+    epochs: Positive = 1
+    window: Annotated[int, Field(gt=1)] = 96
+    rows: Positive = 96
+    negatives: Positive = 512
+    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
+    warmup: Share = 0.02
+    dropout: Share = 0.1
+    gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
+    precision: Literal["32", "bf16"] = "bf16"
+    checkpoint_every_steps: Positive = 300
+
+
 class LinearConfig(_Strict):
     """The fit of the n-gram branch: L2 strengths to choose from on dev, and where L-BFGS stops."""
 
@@ -229,6 +255,7 @@ class RunConfig(_Strict):
     seed: int
     tokenizer: TokenizerConfig
     model: ModelConfig
+    pretrain: PretrainConfig | None = None
     ngrams: LinearConfig
     loop: LoopConfig
     blend: BlendConfig

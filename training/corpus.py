@@ -64,6 +64,12 @@ def from_rows(rows: Rows, tokenizer: Tokenizer, labels: Sequence[str], max_token
     return pack(encode(tokenizer, rows.texts, max_tokens), targets, classes)
 
 
+def unlabelled(texts: list[str], tokenizer: Tokenizer, max_tokens: int) -> Corpus:
+    """Encode texts without labels: every row is of class 0, and no class is distinguished."""
+    rows = encode(tokenizer, texts, max_tokens)
+    return pack(rows, np.zeros(len(rows), dtype=np.int64), np.zeros(1, dtype=np.bool_))
+
+
 def load(path: Path) -> Corpus:
     """Read what `Corpus.save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:

@@ -23,6 +23,26 @@ class RunPaths:
         return self.root / "prepared"
 
     @property
+    def pretrain_logs(self) -> Path:
+        """Write of `pretrain`: its folder of checkpoint and metrics.csv."""
+        return self.root / "pretraining"
+
+    @property
+    def pretraining(self) -> Path:
+        """Write of `pretrain`: the checkpoint that a killed pre-training goes on from."""
+        return self.pretrain_logs / "last.ckpt"
+
+    @property
+    def pretrained(self) -> Path:
+        """Write of `pretrain`: embedding and recurrent weights to start from."""
+        return self.root / "pretrained.safetensors"
+
+    @property
+    def pretrain_report(self) -> Path:
+        """Write of `pretrain`: tokens read and perplexities on dev text."""
+        return self.root / "pretrain.json"
+
+    @property
     def ngrams(self) -> Path:
         """Write of `train`: the fitted n-gram branch."""
         return self.root / "ngrams.npz"

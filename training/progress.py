@@ -23,7 +23,7 @@ class LineProgress(Callback):
         self, trainer: pl.Trainer, _module: pl.LightningModule, _outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Say epoch, batch, loss and tokens a second, when it is time."""
-        self._tokens += int(batch.lens.sum())
+        self._tokens += int(batch.lens.sum()) if hasattr(batch, "lens") else batch.numel()
         past = time.monotonic() - self._since
         if past < self._every_s:
             return

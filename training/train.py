@@ -1,11 +1,8 @@
 """Fits both branches, blends them on dev, and writes the network with a report of what was chosen."""
 
 import json
-import logging
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -27,7 +24,9 @@ from training.models.classifier import Classifier, build
 from training.paths import RunPaths
 from training.prepare import dev as open_dev
 from training.prepare import sources as open_sources
+from training.pretrain import load_encoder
 from training.progress import progress
+from training.quiet import quiet
 
 # What a fit depends on; the card's words are not among it.
 SETTINGS: Any = {
@@ -35,6 +34,7 @@ SETTINGS: Any = {
     "seed": True,
     "tokenizer": True,
     "model": True,
+    "pretrain": True,
     "ngrams": True,
     "loop": True,
     "sets": {"__all__": {"name", "metric", "train"}},
@@ -58,6 +58,8 @@ def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) 
         _forget(paths)
     _same_settings(config, paths)
     network = new_network(config, paths)
+    if config.pretrain is not None:
+        load_encoder(network.recurrent, paths.need(paths.pretrained, "pretrain"))
     fitted = fit_ngrams(network, config, paths, say)
     training = fit_recurrent(network, config, paths, resume=resume)
     network.recurrent = averaged_branch(training)
@@ -167,26 +169,6 @@ def _same_settings(config: RunConfig, paths: RunPaths) -> None:
     changed = [key for key in settings if settings[key] != begun.get(key)]
     if changed:
         raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep back what Lightning warns of and nobody here can act on."""
-    with warnings.catch_warnings():
-        # Lightning asks torch's tree utilities in a way that torch has deprecated since.
-        warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
-        # Resuming is meant to find the folder of checkpoints full, and batches keep their own state.
-        warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
-        # Steps are logged by their number in the run, so that short epochs are logged too.
-        warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging")
-        # It tells of accelerators that are not there, and advertises.
-        messages = logging.getLogger("lightning.pytorch")
-        level = messages.level
-        messages.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            messages.setLevel(level)
 
 
 def _batches(corpus: Corpus, config: RunConfig) -> DevBatches:

@@ -1,0 +1,229 @@
+"""Language-model pre-training: the encoder learns to read all the text at hand before it sees a label.
+
+Dai and Le 2015 start a classifier from a language model of its own domain; ULMFiT (Howard and Ruder 2018) shows most of
+the gain comes without outside text. Documents are laid end to end with the padding id between them, which the model learns
+to predict as an end, and cut into windows; a text beyond every labelled set may be added (`[[pretrain.texts]]`).
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from training import tokenizer
+from training.config import PretrainConfig, RunConfig
+from training.corpus import Corpus
+from training.errors import RunError
+from training.loop import learning_rate_at
+from training.models.language import LanguageModel, SampledSoftmax
+from training.models.recurrent import RecurrentBranch
+from training.paths import RunPaths
+from training.prepare import dev as open_dev
+from training.prepare import texts as open_texts
+from training.progress import progress
+from training.quiet import quiet
+
+DEV_WINDOWS = 256
+BETAS = (0.9, 0.98)
+DIRECTIONS = ("", "_reverse")
+WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
+
+def stream(corpora: Sequence[Corpus], seed: int) -> NDArray[np.int32]:
+    """Lay all rows end to end in a random order, int32[tokens], the padding id after each."""
+    rows = [corpus.row(at) for corpus in corpora for at in range(len(corpus))]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    end = np.array([tokenizer.PAD_ID], dtype=np.int32)
+    return np.concatenate([part for at in order for part in (rows[at], end)])
+
+
+class Windows:
+    """Batches int64[rows, window] of a stream, an epoch being one walk through it; a function of the seed alone.
+
+    The state is two numbers, which Lightning keeps in the checkpoint, so that a killed run goes on with the next batch.
+    """
+
+    def __init__(self, tokens: NDArray[np.int32], config: PretrainConfig, seed: int) -> None:
+        self._config = config
+        self._seed = seed
+        self._epoch = 0
+        self._position = 0
+        # Windows begin elsewhere in each epoch, so one window is held back.
+        self._count = (len(tokens) - config.window) // config.window
+        if self._count < config.rows:
+            raise RunError(
+                f"pretrain: {len(tokens)} tokens are fewer than one batch of {config.rows} x {config.window}"
+            )
+        self._tokens = tokens
+
+    def __len__(self) -> int:
+        return self._count // self._config.rows
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the next batch comes from."""
+        return {"epoch": self._epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up again where `state_dict` was taken."""
+        self._epoch, self._position = state["epoch"], state["position"]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Give what is left of the epoch."""
+        rng = np.random.default_rng([self._seed, self._epoch])
+        offset, order = rng.integers(self._config.window), rng.permutation(self._count)
+        table = self._tokens[offset : offset + self._count * self._config.window].reshape(self._count, -1)
+        for position in range(self._position, len(self)):
+            first = position * self._config.rows
+            ended = position + 1 == len(self)
+            # Moved before the batch is given, because the state is read while the batch is being learnt from.
+            self._epoch, self._position = (self._epoch + 1, 0) if ended else (self._epoch, position + 1)
+            yield torch.from_numpy(table[order[first : first + self._config.rows]]).long()
+
+
+class Pretraining(pl.LightningModule):
+    """A language model, its optimizer and its rate."""
+
+    def __init__(self, model: LanguageModel, config: PretrainConfig, *, steps: int, seed: int) -> None:
+        super().__init__()
+        self.model = model
+        self._config = config
+        self._steps = steps
+        self._seed = seed
+
+    def on_train_batch_start(self, _batch: Tensor, _index: int) -> None:
+        """Make a step's dropout and negatives a function of seed and step, so that a resumed run draws them again."""
+        torch.manual_seed((self._seed << 32) + self.global_step)
+
+    def training_step(self, batch: Tensor, _index: int) -> Tensor:
+        """Return the loss of one batch of windows, in nats a token by sampled softmax."""
+        loss: Tensor = self.model(batch, self._config.dropout)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a linear rise and a cosine fall; not fused, which Lightning will not clip under bf16."""
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self._config.learning_rate, betas=BETAS, weight_decay=0.0, foreach=True
+        )
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_at(step, self._steps, self._config.warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """Tokens of one walk, and the perplexities that the full softmax gives on dev text, reading on and reading back."""
+
+    tokens: int
+    forward: float
+    back: float
+
+
+def pretrain(config: RunConfig, paths: RunPaths, say: Callable[[str], None], *, resume: bool = True) -> Pretrained:
+    """Fit the language model and write the encoder's weights; `RunError` where the config has no [pretrain]."""
+    settings = _settings(config)
+    tokens = stream(open_texts(config, paths), config.seed)
+    windows = Windows(tokens, settings, config.seed)
+    say(f"pretrain: {len(tokens)} tokens, {len(windows)} batches of {settings.rows} x {settings.window} an epoch")
+    torch.manual_seed(config.seed)
+    branch = new_branch(config, paths)
+    model = language_model(branch, tokens, settings)
+    training = Pretraining(model, settings, steps=len(windows) * settings.epochs, seed=config.seed)
+    last = paths.pretraining if resume and paths.pretraining.exists() else None
+    trainer = _trainer(settings, paths)
+    with quiet():
+        trainer.fit(training, windows, ckpt_path=last)
+        trainer.save_checkpoint(paths.pretraining)
+    save_file(encoder_weights(model), str(paths.pretrained))
+    found = Pretrained(len(tokens), *_perplexities(model, stream(list(open_dev(config, paths).values()), 0), settings))
+    paths.pretrain_report.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+    say(f"pretrain: {found}")
+    return found
+
+
+def language_model(branch: RecurrentBranch, tokens: NDArray[np.int32], settings: PretrainConfig) -> LanguageModel:
+    """Make a language model of a branch's embedding and of LSTMs of its size, with its first weights."""
+    there, back = (
+        nn.LSTM(branch.embedding.embedding_dim, branch.lstm.hidden_size, batch_first=True) for _ in DIRECTIONS
+    )
+    for lstm, suffix in zip((there, back), DIRECTIONS, strict=True):
+        lstm.load_state_dict({name: branch.lstm.state_dict()[name + suffix] for name in WEIGHTS})
+    counts = torch.from_numpy(np.bincount(tokens, minlength=branch.embedding.num_embeddings))  # [V]
+    return LanguageModel(branch.embedding, there, back, SampledSoftmax(counts, settings.negatives))
+
+
+def encoder_weights(model: LanguageModel) -> dict[str, Tensor]:
+    """Return the embedding and both LSTMs under the names that a recurrent branch gives them."""
+    found = {"embedding.weight": model.embedding.weight.detach()}
+    for lstm, suffix in zip((model.there, model.back), DIRECTIONS, strict=True):
+        found |= {f"lstm.{name}{suffix}": weight.detach().clone() for name, weight in lstm.state_dict().items()}
+    return found
+
+
+def load_encoder(branch: RecurrentBranch, path: Path) -> None:
+    """Put pre-trained weights into a branch; `RunError` where they are of another size."""
+    own = branch.state_dict()
+    for name, weight in load_file(str(path)).items():
+        if name not in own or own[name].shape != weight.shape:
+            wanted = list(own[name].shape) if name in own else "none of that name"
+            raise RunError(
+                f"{path}: {name} is {list(weight.shape)}, the branch has {wanted}; pretrain this config anew"
+            )
+        own[name].copy_(weight)
+
+
+def new_branch(config: RunConfig, paths: RunPaths) -> RecurrentBranch:
+    """Make an untrained branch of the config's sizes for the prepared vocabulary."""
+    vocabulary = tokenizer.load(paths.need(paths.tokenizer, "prepare"))
+    return RecurrentBranch(config.model, vocabulary.get_vocab_size(), len(config.labels), tokenizer.PAD_ID)
+
+
+def _settings(config: RunConfig) -> PretrainConfig:
+    if config.pretrain is None:
+        raise RunError(f"{config.name}: the config has no [pretrain] section, so there is nothing to pre-train")
+    return config.pretrain
+
+
+def _perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: PretrainConfig) -> tuple[float, float]:
+    count = min(DEV_WINDOWS, len(tokens) // settings.window)
+    windows = torch.from_numpy(tokens[: count * settings.window].reshape(count, -1)).long()  # [N, T]
+    model.eval()
+    with torch.inference_mode():
+        sums = [model.losses(part) for part in torch.split(windows, 16)]
+    places = count * (settings.window - 1)
+    forward, back = (math.exp(float(sum(column)) / places) for column in zip(*sums, strict=True))
+    return round(forward, 2), round(back, 2)
+
+
+def _trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:
+    bar = progress()
+    return pl.Trainer(
+        accelerator="cpu",
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip,
+        log_every_n_steps=20,
+        enable_model_summary=False,
+        enable_progress_bar=isinstance(bar, ProgressBar),
+        logger=CSVLogger(paths.pretrain_logs, "csv"),
+        callbacks=[
+            ModelCheckpoint(
+                paths.pretraining.parent,
+                filename=paths.pretraining.stem,
+                enable_version_counter=False,
+                every_n_train_steps=settings.checkpoint_every_steps,
+            ),
+            bar,
+        ],
+    )
