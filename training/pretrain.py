@@ -1,8 +1,8 @@
 """Language-model pre-training: the encoder learns to read all the text at hand before it sees a label.
 
-Dai and Le 2015 start a classifier from a language model of its own domain; ULMFiT (Howard and Ruder 2018) shows most of
-the gain comes without outside text. Documents are laid end to end with the padding id between them, which the model learns
-to predict as an end, and cut into windows; a text beyond every labelled set may be added (`[[pretrain.texts]]`).
+Dai and Le 2015 start a classifier from a language model of its own domain; ULMFiT (Howard and Ruder 2018) shows that
+most of the gain comes without outside text. Documents are laid end to end with the padding id between them, which the
+model learns to predict as an end, and cut into windows; text beyond every labelled set may be added (`texts`).
 """
 
 import json
@@ -20,13 +20,12 @@ from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import OneCycleLR
 
 from training import tokenizer
 from training.config import PretrainConfig, RunConfig
 from training.corpus import Corpus
 from training.errors import RunError
-from training.loop import learning_rate_at
 from training.models.language import LanguageModel, SampledSoftmax
 from training.models.recurrent import RecurrentBranch
 from training.paths import RunPaths
@@ -117,7 +116,13 @@ class Pretraining(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=self._config.learning_rate, betas=BETAS, weight_decay=0.0, foreach=True
         )
-        schedule = LambdaLR(optimizer, lambda step: learning_rate_at(step, self._steps, self._config.warmup))
+        schedule = OneCycleLR(
+            optimizer,
+            self._config.learning_rate,
+            total_steps=self._steps + 1,
+            pct_start=self._config.warmup,
+            cycle_momentum=False,
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

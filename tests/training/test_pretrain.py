@@ -108,7 +108,7 @@ def test_weights_of_another_size_are_refused_by_name(begun: tuple[RunConfig, Run
     config, paths = begun
     pretrain.pretrain(config, paths, lambda _: None)
     wider: ModelConfig = config.model.model_copy(update={"hidden": config.model.hidden + 1})
-    with pytest.raises(RunError, match=r"the branch has .*; pretrain this config anew"):
+    with pytest.raises(RunError, match=r"the branch has .*; pretrain this config"):
         pretrain.load_encoder(RecurrentBranch(wider, 228, 3, 0), paths.pretrained)
 
 

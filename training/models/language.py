@@ -1,8 +1,8 @@
 """A language model both ways over the encoder's own embedding and LSTM, so that a classifier can start from it.
 
-One LSTM reads on and predicts the next token, the other reads back and predicts the one before (Dai and Le 2015; Peters et
-al. 2018). Input and output share one embedding (Press and Wolf 2017), and the softmax is sampled: a full one over 16,000
-entries costs several times what the LSTM does.
+One LSTM reads on and predicts the next token, the other reads back and predicts the one before (Dai and Le 2015;
+Peters et al. 2018). Input and output share one embedding (Press and Wolf 2017), and the softmax is sampled: a full one
+over 16,000 entries costs several times what the LSTM does.
 """
 
 import torch
@@ -13,9 +13,9 @@ from torch.nn import functional
 class SampledSoftmax(nn.Module):
     """Cross-entropy of the target against K negatives that a whole batch shares (Jean et al. 2015).
 
-    Negatives are drawn without replacement by the tokens' counts to the power of 0.75 (Mikolov et al. 2013), and each logit
-    is lowered by the logarithm of its token's chance to be drawn, so that the estimate leans to neither frequent nor rare
-    tokens.
+    Negatives are drawn without replacement by the tokens' counts to the power of 0.75 (Mikolov et al. 2013), and each
+    logit is lowered by the logarithm of its token's chance to be drawn. What the network then learns is the full
+    distribution, though the loss, which tells the token from K others and not from all, is smaller than the full one.
     """
 
     proposal: Tensor
@@ -31,7 +31,7 @@ class SampledSoftmax(nn.Module):
         self.register_buffer("log_chance", chance.clamp_min(1e-9).log().to(torch.float32))
 
     def forward(self, states: Tensor, targets: Tensor, table: Tensor, bias: Tensor) -> Tensor:
-        """Return losses float32[N] of states float32[N, E] for targets int64[N], output table float32[V, E], bias [V]."""
+        """Return losses float32[N] of states float32[N, E] for targets int64[N]; output table float32[V, E]."""
         ids = torch.multinomial(self.proposal, self.negatives)  # [K]
         noise = functional.linear(states, table[ids], bias[ids] - self.log_chance[ids])  # [N, K]
         # A negative that is the target itself would be counted against it. Looked up, as comparing costs N times K.
