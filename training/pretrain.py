@@ -19,13 +19,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from training import tokenizer
 from training.config import PretrainConfig, RunConfig
 from training.corpus import Corpus
 from training.errors import RunError
+from training.models.encoder import FUSED, FusedEncoder
 from training.models.language import LanguageModel, SampledSoftmax
 from training.models.recurrent import RecurrentBranch
 from training.paths import RunPaths
@@ -36,6 +37,7 @@ from training.quiet import quiet
 
 DEV_WINDOWS = 256
 BETAS = (0.9, 0.98)
+CELLS = "encoder.cells."
 DIRECTIONS = ("", "_reverse")
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
@@ -128,11 +130,10 @@ class Pretraining(pl.LightningModule):
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """Tokens of one walk, and the perplexities that the full softmax gives on dev text, reading on and reading back."""
+    """Tokens of one walk, and the perplexity of each reader on dev text by the full softmax: reading on, then back."""
 
     tokens: int
-    forward: float
-    back: float
+    perplexities: list[float]
 
 
 def pretrain(config: RunConfig, paths: RunPaths, say: Callable[[str], None], *, resume: bool = True) -> Pretrained:
@@ -151,28 +152,34 @@ def pretrain(config: RunConfig, paths: RunPaths, say: Callable[[str], None], *, 
         trainer.fit(training, windows, ckpt_path=last)
         trainer.save_checkpoint(paths.pretraining)
     save_file(encoder_weights(model), str(paths.pretrained))
-    found = Pretrained(len(tokens), *_perplexities(model, stream(list(open_dev(config, paths).values()), 0), settings))
+    found = Pretrained(len(tokens), _perplexities(model, stream(list(open_dev(config, paths).values()), 0), settings))
     paths.pretrain_report.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
     say(f"pretrain: {found}")
     return found
 
 
 def language_model(branch: RecurrentBranch, tokens: NDArray[np.int32], settings: PretrainConfig) -> LanguageModel:
-    """Make a language model of a branch's embedding and of LSTMs of its size, with its first weights."""
-    there, back = (
-        nn.LSTM(branch.embedding.embedding_dim, branch.lstm.hidden_size, batch_first=True) for _ in DIRECTIONS
-    )
-    for lstm, suffix in zip((there, back), DIRECTIONS, strict=True):
-        lstm.load_state_dict({name: branch.lstm.state_dict()[name + suffix] for name in WEIGHTS})
+    """Make a language model of a branch's embedding and of one-way layers like its first, with the same weights.
+
+    `RunError` where the branch's encoder is not of torch's own cells.
+    """
+    if not isinstance(branch.encoder, FusedEncoder):
+        raise RunError('pretrain: expected recurrent_norm = "none", a language model reads with torch\'s own cells')
+    cells = branch.encoder.cells
+    readers = []
+    for suffix in DIRECTIONS[: 1 + cells.bidirectional]:
+        reader = FUSED[branch.encoder.cell](cells.input_size, cells.hidden_size, batch_first=True)
+        reader.load_state_dict({name: cells.state_dict()[name + suffix] for name in WEIGHTS})
+        readers.append(reader)
     counts = torch.from_numpy(np.bincount(tokens, minlength=branch.embedding.num_embeddings))  # [V]
-    return LanguageModel(branch.embedding, there, back, SampledSoftmax(counts, settings.negatives))
+    return LanguageModel(branch.embedding, readers, SampledSoftmax(counts, settings.negatives))
 
 
 def encoder_weights(model: LanguageModel) -> dict[str, Tensor]:
-    """Return the embedding and both LSTMs under the names that a recurrent branch gives them."""
+    """Return the embedding and the readers' weights under the names that a recurrent branch gives them."""
     found = {"embedding.weight": model.embedding.weight.detach()}
-    for lstm, suffix in zip((model.there, model.back), DIRECTIONS, strict=True):
-        found |= {f"lstm.{name}{suffix}": weight.detach().clone() for name, weight in lstm.state_dict().items()}
+    for reader, suffix in zip(model.readers, DIRECTIONS, strict=False):
+        found |= {f"{CELLS}{name}{suffix}": weight.detach().clone() for name, weight in reader.state_dict().items()}
     return found
 
 
@@ -182,9 +189,7 @@ def load_encoder(branch: RecurrentBranch, path: Path) -> None:
     for name, weight in load_file(str(path)).items():
         if name not in own or own[name].shape != weight.shape:
             wanted = list(own[name].shape) if name in own else "none of that name"
-            raise RunError(
-                f"{path}: {name} is {list(weight.shape)}, the branch has {wanted}; pretrain this config anew"
-            )
+            raise RunError(f"{path}: {name} is {list(weight.shape)}, the branch has {wanted}; pretrain this config")
         own[name].copy_(weight)
 
 
@@ -200,15 +205,14 @@ def _settings(config: RunConfig) -> PretrainConfig:
     return config.pretrain
 
 
-def _perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: PretrainConfig) -> tuple[float, float]:
+def _perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: PretrainConfig) -> list[float]:
     count = min(DEV_WINDOWS, len(tokens) // settings.window)
     windows = torch.from_numpy(tokens[: count * settings.window].reshape(count, -1)).long()  # [N, T]
     model.eval()
     with torch.inference_mode():
         sums = [model.losses(part) for part in torch.split(windows, 16)]
     places = count * (settings.window - 1)
-    forward, back = (math.exp(float(sum(column)) / places) for column in zip(*sums, strict=True))
-    return round(forward, 2), round(back, 2)
+    return [round(math.exp(float(sum(column)) / places), 2) for column in zip(*sums, strict=True)]
 
 
 def _trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:

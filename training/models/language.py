@@ -1,9 +1,11 @@
-"""A language model both ways over the encoder's own embedding and LSTM, so that a classifier can start from it.
+"""A language model both ways over the encoder's own embedding and cells, so that a classifier can start from it.
 
-One LSTM reads on and predicts the next token, the other reads back and predicts the one before (Dai and Le 2015;
+One layer reads on and predicts the next token, the other reads back and predicts the one before (Dai and Le 2015;
 Peters et al. 2018). Input and output share one embedding (Press and Wolf 2017), and the softmax is sampled: a full one
-over 16,000 entries costs several times what the LSTM does.
+over 16,000 entries costs several times what the cells do.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,40 +48,34 @@ class SampledSoftmax(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Predicts each token of a window from those before it, and from those after it."""
+    """Predicts each token of a window from those before it and, where it has a second reader, from those after it."""
 
-    def __init__(self, embedding: nn.Embedding, there: nn.LSTM, back: nn.LSTM, softmax: SampledSoftmax) -> None:
+    def __init__(self, embedding: nn.Embedding, readers: Sequence[nn.RNNBase], softmax: SampledSoftmax) -> None:
         super().__init__()
         self.embedding = embedding
-        self.there = there
-        self.back = back
+        self.readers = nn.ModuleList(readers)
         self.softmax = softmax
-        self.projections = nn.ModuleList(nn.Linear(there.hidden_size, embedding.embedding_dim) for _ in range(2))
+        self.projections = nn.ModuleList(nn.Linear(one.hidden_size, embedding.embedding_dim) for one in readers)
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
 
     def forward(self, windows: Tensor, dropout: float) -> Tensor:
-        """Return the mean loss in nats a token, both ways, of windows int64[B, T] without padding."""
-        losses = [
-            self._one_way(self.there, self.projections[0], windows, dropout),
-            self._one_way(self.back, self.projections[1], windows.flip(1), dropout),
-        ]
+        """Return the mean loss in nats a prediction, over all readers, of windows int64[B, T] without padding."""
+        losses = []
+        for way, ids in enumerate(self._readings(windows)):
+            embedded = functional.dropout(self.embedding(ids[:, :-1]), dropout, self.training)  # [B, T - 1, E]
+            read = functional.dropout(self.readers[way](embedded)[0], dropout, self.training)  # [B, T - 1, H]
+            states = self.projections[way](read).flatten(0, 1)  # [N, E]
+            losses.append(self.softmax(states, ids[:, 1:].flatten(), self.embedding.weight, self.bias).mean())
         return torch.stack(losses).mean()
 
-    def losses(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return summed losses in nats of the full softmax, each way, for windows int64[B, T]."""
+    def losses(self, windows: Tensor) -> list[Tensor]:
+        """Return each reader's loss in nats by the full softmax, summed over windows int64[B, T]."""
         found = []
-        for lstm, projection, ids in (
-            (self.there, self.projections[0], windows),
-            (self.back, self.projections[1], windows.flip(1)),
-        ):
-            states = projection(lstm(self.embedding(ids[:, :-1]))[0])  # [B, T - 1, E]
+        for way, ids in enumerate(self._readings(windows)):
+            states = self.projections[way](self.readers[way](self.embedding(ids[:, :-1]))[0])  # [B, T - 1, E]
             logits = functional.linear(states, self.embedding.weight, self.bias)  # [B, T - 1, V]
             found.append(functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="sum"))
-        return found[0], found[1]
+        return found
 
-    def _one_way(self, lstm: nn.LSTM, projection: nn.Module, ids: Tensor, dropout: float) -> Tensor:
-        embedded = functional.dropout(self.embedding(ids[:, :-1]), dropout, self.training)  # [B, T - 1, E]
-        states = functional.dropout(lstm(embedded)[0], dropout, self.training)  # [B, T - 1, H]
-        projected = projection(states).flatten(0, 1)  # [N, E]
-        losses: Tensor = self.softmax(projected, ids[:, 1:].flatten(), self.embedding.weight, self.bias)  # [N]
-        return losses.mean()
+    def _readings(self, windows: Tensor) -> list[Tensor]:
+        return [windows, windows.flip(1)][: len(self.readers)]

@@ -13,8 +13,7 @@ def model(vocabulary: int = 11, negatives: int = 7) -> LanguageModel:
     torch.manual_seed(3)
     return LanguageModel(
         nn.Embedding(vocabulary, 4, padding_idx=0),
-        nn.LSTM(4, 5, batch_first=True),
-        nn.LSTM(4, 5, batch_first=True),
+        [nn.LSTM(4, 5, batch_first=True), nn.LSTM(4, 5, batch_first=True)],
         SampledSoftmax(torch.ones(vocabulary), negatives),
     )
 
@@ -57,7 +56,7 @@ def test_reading_back_predicts_the_token_before_from_those_after() -> None:
     forward, back = network.losses(ids)
     changed_start = network.losses(torch.tensor([[9, 2, 3, 4]]))
     # What reads back has seen 4, 3, 2 when it comes to the first token: only that last prediction moves.
-    states = network.back(network.embedding(ids.flip(1)[:, :-1]))[0]
+    states = network.readers[1](network.embedding(ids.flip(1)[:, :-1]))[0]
     logits = network.projections[1](states[:, -1]) @ network.embedding.weight.t() + network.bias
     moved = logits.log_softmax(1)[0]
     assert float(changed_start[1] - back) == pytest.approx(float(moved[1] - moved[9]), abs=1e-5)
