@@ -1,6 +1,8 @@
 """The ONNX graphs."""
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,7 +12,11 @@ import torch
 from app.runtime.providers import choose
 from app.runtime.session import Session, padded
 from tests.training.conftest import TinyRun
-from training.export import OPSET, graph_spec
+from training import parity
+from training.config import ModelConfig, RunConfig
+from training.errors import ExportRefusedError
+from training.export import OPSET, export, export_fp32, graph_spec, quantize
+from training.models.classifier import Classifier, build
 from training.train import load_network
 
 
@@ -61,3 +67,73 @@ def test_the_logits_alone_need_no_attribution(run: TinyRun) -> None:
     extractor = onnx.utils.Extractor(onnx.load(str(run.paths.fp32)))
     logits = extractor.extract_model(["ids", "lens"], ["logits"])
     assert len(logits.graph.node) < len(onnx.load(str(run.paths.fp32)).graph.node) - 10
+
+
+EVERY_POOL = {"pooling": ("last", "max", "mean", "attention", "multihead"), "heads": 2}
+CELLS = [
+    {"cell": cell, "bidirectional": both, "layers": layers, "ngrams": both, **EVERY_POOL}
+    for cell, both, layers in itertools.product(("lstm", "gru", "rnn"), (True, False), (1, 2))
+]
+NORMS = [
+    {"input_norm": first, "pooled_norm": second, "bigram_buckets": 256, "pooling": ("max", "attention")}
+    for first, second in itertools.product(("none", "batch", "layer"), repeat=2)
+]
+ROWS = [np.array(row) for row in ([5], [7, 8, 9], [2, 3, 4, 5, 6, 7, 8, 9, 10], [9, 2])]
+
+
+def named(settings: dict[str, Any]) -> str:
+    return "-".join(str(value) for key, value in settings.items() if key not in ("pooling", "heads", "ngrams"))
+
+
+def network(tiny: RunConfig, settings: dict[str, Any]) -> Classifier:
+    """Return a network with every part away from its first values, and statistics of one batch."""
+    torch.manual_seed(0)
+    model = ModelConfig.model_validate(tiny.model.model_dump() | settings)
+    made = build(tiny.model_copy(update={"model": model}), 200, 0)
+    for name, weight in made.named_parameters():
+        if "norm" in name or name.startswith("ngrams"):
+            torch.nn.init.uniform_(weight, 0.5, 1.5)
+    feeds = padded(ROWS, 0)
+    made(torch.from_numpy(feeds["ids"]), torch.from_numpy(feeds["lens"]))
+    return made.eval()
+
+
+@pytest.mark.parametrize("settings", [*CELLS, *NORMS], ids=named)
+def test_every_network_that_can_be_exported_answers_alike_in_torch_and_in_both_graphs(
+    tiny: RunConfig, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    made = network(tiny, settings)
+    fp32, int8 = tmp_path / "model.onnx", tmp_path / "model.int8.onnx"
+    export_fp32(made, fp32)
+    quantize(fp32, int8)
+    exact = Session(graph_spec("model.onnx", "fp32", 3), fp32.read_bytes(), choose("cpu"))
+    assert parity.torch_difference(made, exact, ROWS) <= 1e-5
+    assert parity.padding_difference(exact, ROWS) <= 1e-5
+    assert parity.attribution_difference(made, exact, ROWS) <= 1e-5
+    rough = Session(graph_spec("model.int8.onnx", "int8", 3), int8.read_bytes(), choose("cpu"))
+    # 8-bit weights of a network that was never trained, its logits up to a few units in size.
+    assert 0 < parity.torch_difference(made, rough, ROWS) <= 0.2
+
+
+@pytest.mark.parametrize(("cell", "node"), [("lstm", "LSTM"), ("gru", "GRU"), ("rnn", "RNN")])
+def test_a_layer_is_one_node_and_only_an_lstm_becomes_int8(
+    tiny: RunConfig, tmp_path: Path, cell: str, node: str
+) -> None:
+    fp32, int8 = tmp_path / "model.onnx", tmp_path / "model.int8.onnx"
+    export_fp32(network(tiny, {"cell": cell, "layers": 2}), fp32)
+    quantize(fp32, int8)
+    assert nodes(fp32).count(node) == 2
+    assert nodes(int8).count("DynamicQuantizeLSTM" if cell == "lstm" else node) == 2
+    assert "DequantizeLinear" in nodes(int8)
+
+
+def test_a_gru_resets_after_the_product_as_torch_does(tiny: RunConfig, tmp_path: Path) -> None:
+    export_fp32(network(tiny, {"cell": "gru"}), tmp_path / "model.onnx")
+    (gru,) = (node for node in onnx.load(str(tmp_path / "model.onnx")).graph.node if node.op_type == "GRU")
+    assert {one.name: one.i for one in gru.attribute}["linear_before_reset"] == 1
+
+
+def test_recurrent_batch_normalization_is_refused_by_name_with_what_to_use(run: TinyRun) -> None:
+    model = run.config.model.model_copy(update={"recurrent_norm": "batch"})
+    with pytest.raises(ExportRefusedError, match=r'model\.recurrent_norm = "batch".*pooled_norm = "layer"'):
+        export(run.config.model_copy(update={"model": model}), run.paths)
