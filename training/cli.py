@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import training.baseline
+import training.cells_page
 import training.contrast
 import training.evaluate
 import training.export
@@ -227,6 +228,14 @@ def baseline(
             about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds),
             as_json=as_json,
         )
+
+
+@app.command()
+def cells(
+    out: Annotated[Path, typer.Option(help="Folder for the plot and its figures.")] = Path("docs/cells"),
+) -> None:
+    """Print a sentence's run through RNN, LSTM and GRU step by step, and plot how far gradients reach in them."""
+    training.cells_page.write(out, typer.echo)
 
 
 def _own_options(context: typer.Context) -> list[str]:

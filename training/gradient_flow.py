@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -24,8 +23,6 @@ SEED = 0
 # The state at distance STEPS - 1 from the loss is the first token's.
 STEPS = 101
 ROWS, INPUT, HIDDEN = 32, 16, 64
-
-mpl.use("Agg")
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,10 @@ def reach(cell: Cell) -> NDArray[np.float64]:
     return found
 
 
-def measure() -> dict[str, NDArray[np.float64]]:
+def measure(cases: tuple[Case, ...] = CASES) -> dict[str, NDArray[np.float64]]:
     """Return each case's `reach`; every cell is made from the same seed."""
     found = {}
-    for case in CASES:
+    for case in cases:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             found[case.name] = reach(case.make())
