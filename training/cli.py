@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-import training.baseline
 import training.cells_page
 import training.contrast
 import training.evaluate
@@ -21,7 +20,10 @@ import training.speed
 import training.train
 from app.errors import SluiceError
 from app.modelpack.manifest import Task
-from training.config import RunConfig, load
+from training.baselines.kept import FOLDER, Kept
+from training.baselines.measure import BASELINES, measure, named
+from training.baselines.table import record, table
+from training.config import RunConfig, find, load
 from training.data import read_split
 from training.errors import DataError, TrainingError
 from training.own.make import Request, make
@@ -31,8 +33,8 @@ from training.scores import Scores
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
-DEFAULT_CONFIG = Path(__file__).parent / "configs" / "sentiment-en.toml"
 OWN = "A table of your own"
+CONFIGS = Path(__file__).parent / "configs"
 
 ConfigPath = Annotated[Path, typer.Argument(help="The run's TOML file.", metavar="CONFIG")]
 Data = Annotated[Path, typer.Option("--data-root", envvar="SLUICE_DATA", help="Folder that holds sentiment/<set>/.")]
@@ -210,24 +212,32 @@ def baseline(
     data_set: Annotated[str, typer.Option("--data", help="Name of the data set.")],
     *,
     data: Data,
-    split: Annotated[str, typer.Option(help="Split to score.")] = "dev",
+    split: Annotated[
+        list[str] | None, typer.Option(help="Split to score, dev if none is named; repeat it for more.")
+    ] = None,
     config: Annotated[
-        Path, typer.Option(help="The run whose training splits of the set it trains on.")
-    ] = DEFAULT_CONFIG,
+        Path | None,
+        typer.Option(help="The run whose training splits of the set they train on; found by the set if not given."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Names of baselines, with commas: lr,nbsvm,fasttext,vader,snownlp.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    reuse: Annotated[
+        bool, typer.Option(help="Take figures kept below runs/baselines where nothing has changed.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Train and score TF-IDF with logistic regression on one set's own training rows."""
-    run = _load(config)
+    """Train, on one set's own rows, what its figures are held against, and score it; choices are made on dev."""
     with _complaints():
+        run = load(config or find(CONFIGS, data_set))
         one = next((one for one in run.sets if one.name == data_set), None)
         if one is None:
             raise DataError(f"{data_set!r}: not in {config}; it has {', '.join(one.name for one in run.sets)}")
-        found = training.baseline.baseline(data, one, split, run.labels)
-        about = {"model": "tf-idf 1-2-grams + logistic regression", "trained_on": found.trained_on, "c": found.c}
-        _show(
-            about | {"data": data_set, "split": split} | _figures(found.scores, found.rows, found.seconds),
-            as_json=as_json,
-        )
+        wanted = named(only.split(",")) if only else BASELINES
+        kept = Kept(runs / FOLDER, reuse=reuse)
+        for found in measure(data, run, one, split or ["dev"], kept=kept, say=_say, baselines=wanted):
+            typer.echo(json.dumps(record(found)) if as_json else table(found))
 
 
 @app.command()

@@ -252,7 +252,6 @@ class RunConfig(_Strict):
     labels: tuple[str, ...] = Field(min_length=2)
     summary: str
     limits: tuple[str, ...]
-    rebuild: str | None = None
     seed: int
     tokenizer: TokenizerConfig
     model: ModelConfig
@@ -289,6 +288,22 @@ def load(path: Path) -> RunConfig:
         return RunConfig.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
         raise ConfigError("\n".join(_complaints(path, error))) from error
+
+
+def find(folder: Path, data_set: str) -> Path:
+    """Return the first file, by name, of the runs in `folder` that name the set; `ConfigError` says where it looked.
+
+    A file that is no run, or a broken one, is passed over; the error names it if nothing else was found.
+    """
+    broken = []
+    for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem):
+        try:
+            if data_set in {one.name for one in load(path).sets}:
+                return path
+        except ConfigError as error:
+            broken.append(str(error).splitlines()[0])
+    passed_over = f"; passed over: {'; '.join(broken)}" if broken else ""
+    raise ConfigError(f"{data_set!r}: no run in {folder} names this set; --config names another run{passed_over}")
 
 
 def _complaints(path: Path, error: ValidationError) -> list[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,7 +20,8 @@ from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.session import Session
 from training import card, parity, plots
-from training.baseline import baseline
+from training.baselines.kept import FOLDER, Kept
+from training.baselines.measure import measure
 from training.config import RunConfig
 from training.data import file_of, read_split
 from training.evaluate import evaluate, open_served
@@ -132,7 +133,8 @@ def _evaluate(
                 precision=served.precision,
                 labels=found.labels,
                 metrics=found.figures(),
-                baseline=baselines[one.name],
+                baseline=baselines[one.name]["lr"],
+                baselines=baselines[one.name],
                 measured_on=today,
             )
         )
@@ -142,16 +144,15 @@ def _evaluate(
 
 def _baselines(
     config: RunConfig, data: Path, paths: RunPaths, *, split: str, say: Say
-) -> Mapping[str, dict[str, float]]:
-    # They depend on the data alone and take minutes, so that a second packing of a run takes them from its folder.
-    kept = paths.root / f"baseline.{split}.json"
-    found: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+) -> dict[str, dict[str, dict[str, float]]]:
+    # They depend on the data alone and take minutes: every run of a folder of runs shares what was measured once.
+    kept = Kept(paths.root.parent / FOLDER)
+    found = {}
     for one in config.sets:
-        if one.name not in found:
-            result = baseline(data, one, split, config.labels)
-            found[one.name] = asdict(result.scores)
-            say(f"pack: baseline {one.name}: C {result.c:g}, {result.seconds} s")
-            kept.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        (measured,) = measure(data, config, one, [split], kept=kept, say=say)
+        found[one.name] = measured.metrics()
+        for name, why in measured.not_run.items():
+            say(f"pack: baseline {one.name}: {name} is left out: {why}")
     return found
 
 

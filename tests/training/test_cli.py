@@ -33,12 +33,36 @@ def test_evaluate_prints_one_json_object(run: TinyRun) -> None:
     }
 
 
-def test_baseline_says_what_it_was_trained_on() -> None:
-    ended = call("baseline", "--config", TINY, "--data", "tiny", "--data-root", DATA, "--json")
+def call_baseline(runs: Path, *words: str | Path) -> Result:
+    return call("baseline", "--config", TINY, "--data", "tiny", "--data-root", DATA, "--runs", runs, *words)
+
+
+def test_baseline_prints_one_json_object_a_split(tmp_path: Path) -> None:
+    ended = call_baseline(tmp_path, "--only", "nbsvm,lr", "--split", "test", "--split", "dev", "--json")
     assert ended.exit_code == 0, ended.output
-    found = json.loads(ended.stdout)
-    assert found["trained_on"] == ["train"]
-    assert found["accuracy"] == 1.0
+    test, dev = map(json.loads, ended.stdout.splitlines())
+    assert (test["split"], dev["split"]) == ("test", "dev")
+    assert test.keys() == {"data", "split", "rows", "trained_on", "baselines", "not_run"}
+    assert (test["data"], test["rows"], test["trained_on"], test["not_run"]) == ("tiny", 90, ["train"], {})
+    lr, nbsvm = test["baselines"]
+    assert (lr["name"], nbsvm["name"]) == ("lr", "nbsvm")
+    assert lr.keys() == {"name", "accuracy", "macro_f1", "macro_recall", "choice", "seconds"}
+    assert lr["accuracy"] == 1.0
+    assert lr["choice"].keys() == {"c", "dev"}
+
+
+def test_baseline_prints_a_table_for_people(tmp_path: Path) -> None:
+    ended = call_baseline(tmp_path, "--only", "vader", "--split", "test")
+    about, head, row = ended.stdout.splitlines()
+    assert about == "tiny, test: 90 rows, in per cent, trained on train"
+    assert head.split()[:3] == ["baseline", "accuracy", "macro-F1"]
+    assert row.startswith("VADER ")
+
+
+def test_baseline_names_those_there_are(tmp_path: Path) -> None:
+    ended = call_baseline(tmp_path, "--only", "lr,svm")
+    assert ended.exit_code == 1
+    assert "error: no baseline 'svm'; there are lr, nbsvm, fasttext, vader, snownlp" in ended.stderr
 
 
 def test_every_verb_from_text_to_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +81,7 @@ def test_every_verb_from_text_to_package(tmp_path: Path, monkeypatch: pytest.Mon
     [
         (("prepare", "none.toml"), "none.toml: cannot be read"),
         (("evaluate", "none", "--data", "tiny"), "none: no such folder"),
-        (("baseline", "--data", "other"), "'other': not in"),
+        (("baseline", "--data", "other"), "'other': no run in"),
     ],
     ids=["no config", "no package", "no set"],
 )

@@ -32,11 +32,15 @@ def test_a_manifest_tells_how_the_package_was_made(run: TinyRun) -> None:
     assert provenance["training"]["blend"]["figures"] == {"tiny": 1.0}
 
 
-def test_the_card_shows_network_and_baseline_side_by_side(run: TinyRun) -> None:
+def test_the_card_shows_the_network_and_every_baseline_side_by_side(run: TinyRun) -> None:
     (evaluation,) = open_package(run.package).manifest.evaluation
     assert evaluation.metrics["accuracy"] == 1.0
-    assert evaluation.baseline["accuracy"] == 1.0
-    assert "| tiny | test | 90 | accuracy | 100.0 | 100.0 | +0.0 |" in (run.package / "README.md").read_text("utf-8")
+    assert evaluation.baselines.keys() == {"lr", "nbsvm", "fasttext", "vader"}
+    assert evaluation.baseline == evaluation.baselines["lr"]
+    theirs = " | ".join(f"{100 * evaluation.baselines[name]['accuracy']:.1f}" for name in evaluation.baselines)
+    shown = (run.package / "README.md").read_text("utf-8")
+    assert "| network | LR | NBSVM | fastText | VADER | difference |" in shown
+    assert f"| tiny | test | 90 | accuracy | 100.0 | {theirs} | +0.0 |" in shown
 
 
 def test_packing_again_replaces_the_package_and_leaves_nothing_beside_it(run: TinyRun, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What the network has to beat: a module for each kind; `protocol` is what they share, `measure` runs them all."""
