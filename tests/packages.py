@@ -10,8 +10,9 @@ from typing import Any
 FIXTURES = Path(__file__).parent / "fixtures"
 PACKAGES = FIXTURES / "packages"
 TINY = PACKAGES / "tiny" / "1"
-CHINESE = FIXTURES / "others" / "tiny-zh" / "1"
-TOPIC = FIXTURES / "others" / "tiny-topic" / "1"
+OTHERS = FIXTURES / "others"
+CHINESE = OTHERS / "tiny-zh" / "1"
+TOPIC = OTHERS / "tiny-topic" / "1"
 
 Edit = Callable[[dict[str, Any]], None]
 

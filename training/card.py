@@ -23,7 +23,7 @@ def card(manifest: Manifest, config: RunConfig, checks: Checks) -> str:
         "## Limits",
         "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest, config), *config.limits)),
         "## Rebuild",
-        _rebuild(manifest),
+        _rebuild(manifest, config),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -112,11 +112,14 @@ def _parts(one: DataSet) -> str:
     return ", ".join(f"{part.split} ({part.rows_per_epoch})" for part in one.train)
 
 
-def _rebuild(manifest: Manifest) -> str:
-    config = f"training/configs/{manifest.name}.toml"
-    verbs = "\n".join(f"    sluice-train {verb} {config}" for verb in ("prepare", "train", "export", "pack"))
+def _rebuild(manifest: Manifest, config: RunConfig) -> str:
+    file = f"training/configs/{manifest.name}.toml"
+    verbs = "\n".join(f"    sluice-train {verb} {file}" for verb in ("prepare", "train", "export", "pack"))
+    how = (
+        f"    {config.rebuild}" if config.rebuild else f"With `SLUICE_DATA` naming the folder of data sets:\n\n{verbs}"
+    )
     return (
-        f"With `SLUICE_DATA` naming the folder of data sets:\n\n{verbs}\n\n"
+        f"{how}\n\n"
         "Every setting, the versions of the libraries and the SHA-256 of each data file stand under `provenance` in\n"
         "manifest.json. Seeds are fixed; another processor or number of threads may still differ in last digits."
     )

@@ -252,6 +252,7 @@ class RunConfig(_Strict):
     labels: tuple[str, ...] = Field(min_length=2)
     summary: str
     limits: tuple[str, ...]
+    rebuild: str | None = None
     seed: int
     tokenizer: TokenizerConfig
     model: ModelConfig

@@ -213,6 +213,7 @@ def _config(request: Request, name: str, parts: Parts, say: Say) -> RunConfig:
         languages=codes,
         labels=ordered(one.label for one in parts["train"]),
         source=request.data.name,
+        command=_command(request),
         seed=request.seed,
     )
     run = recipe(about, parts, version)
@@ -248,6 +249,28 @@ def _free_for(request: Request, name: str) -> None:
 def _next_version(folder: Path) -> int:
     taken = [int(one.name) for one in folder.glob("*") if one.is_dir() and one.name.isdecimal()]
     return max(taken, default=0) + 1
+
+
+def _command(request: Request) -> str:
+    """Return the command that asked for this, without what it left to the defaults and where files lie here."""
+    form, plain = request.form, table.Form()
+    options = {
+        "--task": request.task,
+        "--data": request.data.name,
+        "--dev": request.dev and request.dev.name,
+        "--test": request.test and request.test.name,
+        "--text-column": form.text_column,
+        "--label-column": form.label_column,
+        "--name": request.name,
+        "--language": request.language,
+        "--separator": form.separator,
+        "--encoding": form.encoding if form.encoding != plain.encoding else None,
+        "--minutes": request.minutes,
+        "--seed": request.seed,
+    }
+    flags = {"--no-quotes": not form.quotes, "--skip-bad": request.skip_bad}
+    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return shlex.join(["sluice-train", "train", *words, *(name for name, given in flags.items() if given)])
 
 
 def _ask(run: RunConfig, parts: Parts) -> str:

@@ -28,8 +28,8 @@ from training.own.split import Part
 
 UNBALANCED = 4.0
 """Largest class to smallest; from here on accuracy would praise a model that knows only the largest."""
-MAX_TABLE = 2**22
-"""Buckets times classes: 16 MB of n-gram weights in fp32, 4 in int8."""
+MAX_TABLE = 2**21
+"""Buckets times classes: 8 MB of n-gram weights in fp32, 2 in int8, and L-BFGS holds some twenty vectors as long."""
 TOKENS_SEEN = 20_000_000
 """What the recurrent branch reads in all at most: about half an hour of one core."""
 PIECES = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]|[^\W\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+|[^\w\s]+")
@@ -49,6 +49,7 @@ class About:
     languages: tuple[str, ...]
     labels: tuple[str, ...]
     source: str
+    command: str
     seed: int
 
 
@@ -93,10 +94,11 @@ def recipe(about: About, parts: Mapping[Part, Sequence[Example]], normalization:
         labels=about.labels,
         summary=f"Classes of {about.source}, as its {len(about.labels)} labels have them: an LSTM beside n-grams.",
         limits=_limits(about, size),
+        rebuild=about.command,
         seed=about.seed,
         tokenizer=_tokenizer(size, normalization),
         model=model,
-        ngrams=LinearConfig(l2=(3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4), max_iterations=60),
+        ngrams=LinearConfig(l2=(1e-2, 3e-3, 1e-3, 3e-4, 1e-4), max_iterations=60),
         loop=loop,
         blend=BlendConfig(ngram_shares=tuple(round(0.1 * step, 1) for step in range(11))),
         # Of a dev split of fifty rows, one near tie is two per cent.
@@ -127,7 +129,8 @@ def _tokenizer(size: Size, normalization: int) -> TokenizerConfig:
 def _model(size: Size, classes: int) -> ModelConfig:
     embedding, hidden = next(sizes for rows, sizes in SIZES if size.rows <= rows)
     orders = (1, 2, 3)
-    buckets = min(np.clip(_power(len(orders) * size.tokens), 2**14, 2**19), _power_below(MAX_TABLE / classes))
+    # Three n-grams start at a token, of which half recur.
+    buckets = min(np.clip(_power(1.5 * size.tokens), 2**14, 2**19), _power_below(MAX_TABLE / classes))
     return ModelConfig(
         embedding=embedding,
         hidden=hidden,

@@ -88,6 +88,13 @@ def test_each_text_of_a_request_goes_to_its_languages_package(every: TestClient)
     assert [(one["index"], one["code"]) for one in answer["errors"]] == [(2, "empty_text"), (3, "unsupported_language")]
 
 
+def test_chinese_sentences_are_judged_one_by_one(every: TestClient) -> None:
+    text = "这个电影很精彩。服务真是糟糕!"
+    (result,) = every.post("/v1/sentiment", json={"inputs": text, "sentences": True}).json()["results"]
+    found = [(text[one["start"] : one["end"]], one["label"]) for one in result["sentences"]]
+    assert found == [("这个电影很精彩。", "positive"), ("服务真是糟糕!", "negative")]
+
+
 def test_a_mixed_text_is_one_language_and_its_offsets_are_of_the_text_as_sent(every: TestClient) -> None:
     text = "这个iPhone很棒！！！ＡＢＣ"
     (result,) = every.post("/v1/sentiment", json={"inputs": text, "explain": True}).json()["results"]

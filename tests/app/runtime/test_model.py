@@ -1,6 +1,7 @@
 """An opened package: checked against its manifest, and the same answer alone and in a batch."""
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,23 @@ from app.runtime.model import Model, open_model
 from app.runtime.providers import choose
 from app.tasks.classify import softmax
 from benchmarks.texts import texts
-from tests.packages import FIXTURES, PACKAGES, TINY, copy_tiny, edit_manifest, write_file
+from tests.packages import FIXTURES, OTHERS, PACKAGES, TINY, copy_tiny, edit_manifest, write_file
 
 CPU = choose("cpu")
 MODELS = Path(__file__).parents[3] / "models"
-EVERY = [found for root in (MODELS, PACKAGES) for found in discover(root) if not isinstance(found, Refused)]
-TOYS = (FIXTURES / "data/sentiment/tiny/dev.jsonl").read_text("utf-8").splitlines()
+EVERY = [found for root in (MODELS, PACKAGES, OTHERS) for found in discover(root) if not isinstance(found, Refused)]
+CHINESE_CLAUSES = [
+    "房间很干净,就是有点吵",
+    "快递三天才到,包装也破了",
+    "演员都不错，可惜剧情太拖",
+    "用了一周电池就坏了",
+    "性价比很高，下次还会再来",
+    "客服态度一般",
+    "央行今天宣布下调存款准备金率",
+    "国足将于今晚迎战日本队",
+    "iPhone15的屏幕真的漂亮！！！",
+    "不是说不好,只是没有想象中那么好",
+]
 
 
 def rows(package: Package) -> list[npt.NDArray[np.int64]]:
@@ -28,14 +40,26 @@ def rows(package: Package) -> list[npt.NDArray[np.int64]]:
 
     The toy knows a few words alone, and on others its int8 graph is as unsteady as its judgement.
     """
-    own = [json.loads(line)["text"] for line in TOYS]
-    if package.name != "tiny":
-        own = [*own[:20], *texts("mixed", 40), "good", "not bad"]
+    toys = FIXTURES / "data" / "sentiment" / package.name / "dev.jsonl"
+    if toys.exists():
+        own = [json.loads(line)["text"] for line in toys.read_text("utf-8").splitlines()]
+    elif package.manifest.languages == ["zh"]:
+        own = [*chinese(60), "好", "不好"]
+    else:
+        own = [*texts("mixed", 60), "good", "not bad"]
     return [tokens.ids for tokens in package.tokenizer().encode(own)]
 
 
+def chinese(count: int) -> list[str]:
+    """Return Chinese texts of 1 to 30 clauses, short ones the most."""
+    numbers = random.Random(13)  # noqa: S311 - reproducible, no secret
+    sizes = [min(30, max(1, round(numbers.lognormvariate(1, 1)))) for _ in range(count)]
+    return ["。".join(numbers.choices(CHINESE_CLAUSES, k=size)) for size in sizes]
+
+
 def probabilities(model: Model, batch: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-    return softmax(np.stack([answer[0] for answer in model.plain.run(batch)]))
+    logits: npt.NDArray[np.float32] = np.stack([answer[0] for answer in model.plain.run(batch)])  # [B, C]
+    return softmax(logits / np.float32(model.temperature))
 
 
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")

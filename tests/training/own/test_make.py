@@ -69,6 +69,14 @@ def test_it_ends_with_the_figures_and_the_two_commands(made: Made, folder: Path)
     assert commands[3].strip().startswith('curl -s http://127.0.0.1:8000/v1/classify -d \'{"inputs": "the ')
 
 
+def test_the_card_names_the_file_and_the_command_and_holds_no_path(made: Made, folder: Path) -> None:
+    card = (made.package / "README.md").read_text("utf-8")
+    assert "| my-meals-2026: My Meals (2026).csv, its owner's labels |" in card
+    assert "| the file My Meals (2026).csv | its owner's |" in card
+    assert "    sluice-train train --task classify --data 'My Meals (2026).csv' --text-column review " in card
+    assert str(folder) not in (made.package / "manifest.json").read_text("utf-8") + card
+
+
 def test_a_finished_run_taken_up_again_makes_the_same_package(made: Made, folder: Path) -> None:
     said: list[str] = []
     again = make(request(folder, delimited(rows(150))), said.append)

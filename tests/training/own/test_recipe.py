@@ -12,7 +12,7 @@ from training.own.faults import Place
 from training.own.recipe import About, recipe, toml
 from training.own.split import Part
 
-ABOUT = About("my", 3, "classify", ("en",), ("1", "3", "5"), 'my "own".csv', 7)
+ABOUT = About("my", 3, "classify", ("en",), ("1", "3", "5"), 'my "own".csv', "sluice-train train", 7)
 
 
 def parts(train: list[tuple[str, str]], dev: int = 9) -> dict[Part, list[Example]]:
@@ -71,5 +71,5 @@ def test_two_near_ties_on_a_small_dev_split_do_not_refuse_a_package() -> None:
 
 def test_many_classes_get_fewer_buckets_each() -> None:
     hundreds = replace(ABOUT, labels=tuple(map(str, range(500))))
-    assert recipe(ABOUT, parts(rows(9000)), normalization=1).model.ngram_buckets == 2**19
-    assert recipe(hundreds, parts(rows(9000)), normalization=1).model.ngram_buckets == 2**13
+    assert recipe(ABOUT, parts(rows(9000)), normalization=1).model.ngram_buckets == 2**18
+    assert recipe(hundreds, parts(rows(9000)), normalization=1).model.ngram_buckets == 2**12
