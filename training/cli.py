@@ -17,6 +17,8 @@ import training.pack
 import training.prepare
 import training.pretrain
 import training.speed
+import training.study.compare
+import training.study.plan
 import training.train
 from app.errors import SluiceError
 from app.modelpack.manifest import Task
@@ -246,6 +248,22 @@ def cells(
 ) -> None:
     """Print a sentence's run through RNN, LSTM and GRU step by step, and plot how far gradients reach in them."""
     training.cells_page.write(out, typer.echo)
+
+
+@app.command()
+def compare(
+    config: Annotated[Path, typer.Argument(help="The comparison's TOML file.", metavar="CONFIG")],
+    *,
+    data: Data,
+    runs: Runs = Path("runs"),
+    pages: Annotated[Path, typer.Option(help="Where pages, pictures and raw figures go.")] = Path("docs"),
+    processes: Annotated[int, typer.Option(min=1, help="Runs at once, one thread each.")] = 2,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Begin no run after this; 0 only writes the pages.")] = 60.0,
+) -> None:
+    """Train with each technique on and off, by several seeds, and write what each is worth; resumes by itself."""
+    with _complaints():
+        plan = training.study.plan.load(config)
+        training.study.compare.compare(plan, data, runs / plan.name, pages, _say, processes=processes, minutes=minutes)
 
 
 def _own_options(context: typer.Context) -> list[str]:

@@ -2,8 +2,9 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -14,6 +15,7 @@ Metric = Literal["accuracy", "macro_f1", "macro_recall"]
 Cell = Literal["lstm", "gru", "rnn"]
 Pool = Literal["last", "max", "mean", "attention", "multihead"]
 Norm = Literal["none", "batch", "layer"]
+Model = TypeVar("Model", bound=BaseModel)
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Factor = Annotated[float, Field(gt=0.0, lt=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
@@ -278,17 +280,26 @@ class RunConfig(_Strict):
 
 def load(path: Path) -> RunConfig:
     """Read a run's TOML file; `ConfigError` names the file, the key and what was expected."""
+    return validated(RunConfig, read_table(path), str(path))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read any TOML file; `ConfigError` where it is missing or malformed."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def validated(kind: type[Model], table: Mapping[str, Any], where: str) -> Model:
+    """Return the table as a `kind`; `ConfigError` names `where` it stood, the key and what was expected."""
     try:
         # By way of JSON, because TOML has arrays only and pydantic's strict mode takes no list for a tuple elsewhere.
-        return RunConfig.model_validate_json(json.dumps(table, default=str))
+        return kind.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        raise ConfigError("\n".join(_complaints(path, error))) from error
+        raise ConfigError("\n".join(_complaints(where, error))) from error
 
 
 def find(folder: Path, data_set: str) -> Path:
@@ -307,11 +318,11 @@ def find(folder: Path, data_set: str) -> Path:
     raise ConfigError(f"{data_set!r}: no run in {folder} names this set; --config names another run{passed_over}")
 
 
-def _complaints(path: Path, error: ValidationError) -> list[str]:
+def _complaints(where: str, error: ValidationError) -> list[str]:
     lines = []
     for one in error.errors(include_url=False):
         key = ".".join(str(part) for part in one["loc"]) or "(file)"
         known = f"unknown key {key!r}" if one["type"] == "extra_forbidden" else f"{key}: {one['msg']}"
         value = "" if one["type"] == "missing" else f" (got {one['input']!r})"
-        lines.append(f"{path}: {known}{value}")
+        lines.append(f"{where}: {known}{value}")
     return lines

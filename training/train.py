@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import lightning as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import load_model, save_model
 
@@ -106,8 +106,13 @@ def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say
     return fitted
 
 
-def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, resume: bool) -> RecurrentTraining:
-    """Fit the recurrent branch and return its training with the weights that scored best on dev."""
+def fit_recurrent(
+    network: Classifier, config: RunConfig, paths: RunPaths, *, resume: bool, watchers: Sequence[Callback] = ()
+) -> RecurrentTraining:
+    """Fit the recurrent branch and return its training with the weights that scored best on dev.
+
+    `watchers` see the run go by, and may end it by raising.
+    """
     batches = TrainBatches(open_sources(config, paths), config.loop, tokenizer.PAD_ID, config.seed)
     corpora = {name: corpus.head(config.loop.dev_rows) for name, corpus in open_dev(config, paths).items()}
     dev = {name: _batches(corpus, config) for name, corpus in corpora.items()}
@@ -123,7 +128,7 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
     )
     last = paths.last if resume and paths.last.exists() else None
     with quiet():
-        trainer = _trainer(config.loop, paths)
+        trainer = _trainer(config.loop, paths, watchers)
         trainer.fit(training, batches, list(dev.values()), ckpt_path=last)
         # Where the run ended, so that a second `train` finds nothing left to do.
         trainer.save_checkpoint(paths.last)
@@ -131,7 +136,7 @@ def fit_recurrent(network: Classifier, config: RunConfig, paths: RunPaths, *, re
     return training
 
 
-def _trainer(loop: LoopConfig, paths: RunPaths) -> pl.Trainer:
+def _trainer(loop: LoopConfig, paths: RunPaths, watchers: Sequence[Callback]) -> pl.Trainer:
     bar = progress()
     keep = partial(ModelCheckpoint, paths.checkpoints, enable_version_counter=False)
     best = keep(paths.best.stem, monitor=DEV_SCORE, mode="max", save_weights_only=True)
@@ -150,6 +155,7 @@ def _trainer(loop: LoopConfig, paths: RunPaths) -> pl.Trainer:
             best,
             last,
             bar,
+            *watchers,
         ],
     )
 

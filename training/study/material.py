@@ -1,0 +1,120 @@
+"""What a study's runs read: its sets cut down to size, and one preparation for all runs that can share it.
+
+The cut sets are written out in the form of any other data folder, so that a study's run is an ordinary run. A set's
+test split is never among them: a study cannot score on test.
+"""
+
+import hashlib
+import json
+import lzma
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.config import Metric, Name, Positive, RunConfig
+from training.data import FOLDER, file_of
+from training.errors import DataError
+from training.paths import RunPaths
+from training.prepare import DEV, prepare
+
+# What a preparation does not depend on. Anything else, known today or not, makes another preparation.
+NOT_PREPARED = {"name", "version", "summary", "limits", "seed", "model", "ngrams", "loop", "blend", "gates"}
+
+
+class Strict(BaseModel):
+    """A table of a study's file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class StudySet(Strict):
+    """A labelled set that runs train and are scored on: `train_rows` of its `split`, `dev_rows` of its dev split.
+
+    `balance` is that of its training part (see `TrainPart`).
+    """
+
+    name: Name
+    language: str
+    labels: tuple[str, ...] = Field(min_length=2)
+    metric: Metric
+    split: str = "train"
+    train_rows: Positive
+    dev_rows: Positive
+    balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    source: str = ""
+
+
+class ExtraSplit(Strict):
+    """A split that only some of the runs read: text without labels, or a second task's."""
+
+    name: Name
+    split: str
+    rows: Positive
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The folder of a study: the cut data, the preparations made of them, and a digest of the data."""
+
+    root: Path
+    digest: str
+
+    @property
+    def data(self) -> Path:
+        """The cut sets, in the form that `SLUICE_DATA` has."""
+        return self.root / "data"
+
+    def preparation(self, config: RunConfig) -> RunPaths:
+        """Return where the preparation of a config's data lies; it need not be there yet."""
+        settings = config.model_dump(mode="json", exclude=NOT_PREPARED)
+        return RunPaths(self.root / "prepared" / fingerprint({"settings": settings, "data": self.digest}))
+
+    def prepare(self, config: RunConfig) -> RunPaths:
+        """Make a config's preparation unless it is there."""
+        paths = self.preparation(config)
+        if not paths.root.exists():
+            # Renamed into place when whole, so that a killed preparation is not taken for a finished one.
+            draft = RunPaths(paths.root.with_name(f"{paths.root.name}.{os.getpid()}"))
+            prepare(config, self.data, draft, lambda _: None)
+            try:
+                draft.root.rename(paths.root)
+            except OSError:
+                # Another process of the study was faster, with the same result.
+                shutil.rmtree(draft.root)
+        return paths
+
+
+def fingerprint(value: object) -> str:
+    """Return sixteen hexadecimal digits that stand for a JSON value."""
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def lay_out(sets: Sequence[StudySet], extra: Sequence[ExtraSplit], data: Path, root: Path) -> Material:
+    """Write the cut splits below `root`; `DataError` where a split is missing or has fewer rows than asked for."""
+    wanted = {(one.name, one.split): one.train_rows for one in sets}
+    wanted |= {(one.name, DEV): one.dev_rows for one in sets}
+    wanted |= {(one.name, one.split): one.rows for one in extra}
+    digest = hashlib.sha256()
+    for (name, split), rows in sorted(wanted.items()):
+        lines = b"".join(_spread(file_of(data, name, split), rows))
+        digest.update(f"{name}/{split}:{len(lines)}\n".encode() + lines)
+        path = root / "data" / FOLDER / name / f"{split}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(lines)
+    return Material(root, digest.hexdigest()[:16])
+
+
+def _spread(path: Path, rows: int) -> list[bytes]:
+    """Return `rows` lines spread evenly over the file, which may be sorted by label or source."""
+    raw = path.read_bytes()
+    lines = (lzma.decompress(raw) if path.suffix == ".xz" else raw).splitlines(keepends=True)
+    if len(lines) < rows:
+        raise DataError(f"{path}: {len(lines)} rows, fewer than the {rows} that the study asks for")
+    return [lines[int(at)] for at in np.linspace(0, len(lines) - 1, rows).round()]
