@@ -40,7 +40,8 @@ class Outcome:
 def run(config: RunConfig, prepared: RunPaths, scratch: Path, watchers: Sequence[Callback] = ()) -> Outcome:
     """Train, blend and score on dev; what is scored is what would be packed, by its weights at their best epoch.
 
-    Pre-training, where the config has it, is a part of the run and of its cost. Where `blend.ngram_shares` is zero alone, the n-gram branch is not fitted and counts for nothing.
+    Pre-training, where the config has it, is part of the run and of its cost. Where `blend.ngram_shares` is zero alone,
+    the n-gram branch is not fitted and counts for nothing.
     """
     started, cpu = time.monotonic(), time.process_time()
     with TemporaryDirectory(dir=scratch, prefix="run-") as folder:
