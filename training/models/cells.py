@@ -229,9 +229,11 @@ def _run(cell: Cell, inputs: Tensor, lens: Tensor, order: range) -> tuple[Tensor
     """Return h float[B, T, H] and the last state of a cell that reads the steps in `order` and waits on padding."""
     state = cell.start(inputs)
     outputs = [state[0]] * len(order)
+    # Unbound at once: the gradient of each slice of its own would be a tensor as large as the whole.
+    tokens = inputs.unbind(dim=1)  # T times [B, E]
     for at in order:
         real = (at < lens).unsqueeze(1)  # [B, 1]
-        after = cell.step(inputs[:, at], state)
+        after = cell.step(tokens[at], state)
         state = tuple(torch.where(real, new, old) for new, old in zip(after, state, strict=True))  # [B, H] each
         outputs[at] = state[0] * real  # [B, H]
     return torch.stack(outputs, dim=1), state  # [B, T, H]

@@ -46,7 +46,7 @@ class StepNorm(nn.Module):
         if self.training:
             rows = mask.sum(dim=0).to(values.dtype).unsqueeze(1)  # [S, 1]
             batch_mean, batch_variance = _statistics(values, mask, rows)  # [S, F], [S, F]
-            self._learn(steps, batch_mean.detach(), batch_variance.detach(), rows)
+            self._learn(first, batch_mean.detach(), batch_variance.detach(), rows)
             mean = torch.where(rows > 1, batch_mean, mean)  # [S, F]
             variance = torch.where(rows > 1, batch_variance, variance)  # [S, F]
         normal = (values - mean) * torch.rsqrt(variance + EPSILON)  # [B, S, F]
@@ -61,22 +61,22 @@ class StepNorm(nn.Module):
         return self.mean[slots], self.variance[slots]  # [S, F], [S, F]
 
     @torch.no_grad()
-    def _learn(self, steps: Tensor, mean: Tensor, variance: Tensor, rows: Tensor) -> None:
+    def _learn(self, first: int, mean: Tensor, variance: Tensor, rows: Tensor) -> None:
         """Move the population towards a batch's statistics, each batch weighed by the rows that reached the step.
 
         Late steps have few rows and few batches; a plain running average would be as sure of two rows as of fifty, and
         would keep its arbitrary first value for long.
         """
-        kept = steps < self.max_steps  # [S]
-        slots, rows = steps[kept], rows[kept]  # [K], [K, 1]
-        freedom = (rows - 1).clamp(min=0)  # [K, 1]
+        slots = slice(first, min(first + len(mean), self.max_steps))
+        kept = slice(max(0, self.max_steps - first))
+        freedom = (rows[kept] - 1).clamp(min=0)  # [K, 1]
         before = self.support[slots].unsqueeze(1)  # [K, 1]
         weight = torch.where(freedom > 0, (1 - MOMENTUM) * before + freedom, before)  # [K, 1]
         rate = freedom / weight.clamp(min=1)  # [K, 1]
-        unbiased = variance[kept] * rows / freedom.clamp(min=1)  # [K, F]
+        unbiased = variance[kept] * rows[kept] / freedom.clamp(min=1)  # [K, F]
         self.support[slots] = weight.squeeze(1)
-        self.mean[slots] = self.mean[slots].lerp(mean[kept], rate)
-        self.variance[slots] = self.variance[slots].lerp(unbiased, rate)
+        self.mean[slots].lerp_(mean[kept], rate)
+        self.variance[slots].lerp_(unbiased, rate)
 
 
 class BatchNormLSTMCell(nn.Module):
@@ -121,9 +121,10 @@ class BatchNormLSTMCell(nn.Module):
         read = self.read(inputs, mask)  # [B, T, 4H]
         h = c = inputs.new_zeros(inputs.shape[0], self.hidden_size)  # [B, H]
         states = []
-        for at in range(inputs.shape[1]):
+        # Unbound at once: the gradient of each slice of its own would be a tensor as large as the whole.
+        for at, now in enumerate(read.unbind(dim=1)):
             # Past a row's end its state runs on over padding; padding comes last, so that no token reads it.
-            h, c = self.step(read[:, at], (h, c), mask[:, at], at)  # [B, H], [B, H]
+            h, c = self.step(now, (h, c), mask[:, at], at)  # [B, H], [B, H]
             states.append(h)
         return torch.stack(states, dim=1).masked_fill(~mask.unsqueeze(2), 0.0)  # [B, T, H]
 
