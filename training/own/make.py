@@ -71,14 +71,20 @@ class Made:
     ask: str
 
     def __str__(self) -> str:
-        figures = [
-            f"{named} {100 * self.evaluation.metrics[key]:.1f} (baseline {100 * self.evaluation.baseline[key]:.1f})"
-            for key, named in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
-        ]
+        one = self.evaluation
+        figures = {one.data: one.metrics}
+        figures |= {f"baseline {name.upper()}": found for name, found in one.baselines.items()}
+        if not one.baselines:
+            figures["baseline"] = one.baseline
+        wide = max(map(len, figures))
         return "\n".join(
             [
                 f"made {self.package} in {self.seconds:.0f} s",
-                f"on the {self.evaluation.rows:,} rows of {self.evaluation.split}, in per cent: {', '.join(figures)}",
+                f"on the {one.rows:,} rows of {one.split}, in per cent:",
+                *(
+                    f"    {name:{wide}}  accuracy {100 * found['accuracy']:5.1f}  macro-F1 {100 * found['macro_f1']:5.1f}"
+                    for name, found in figures.items()
+                ),
                 "serve it:",
                 f"    {self.serve}",
                 "ask it:",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.modelpack.store import open_package
+from tests.training.own.conftest import TABLE
 from tests.training.own.tables import COLUMNS, delimited, json_lines, rows, written
 from training.data import read_split
 from training.errors import DataError, RunError
@@ -22,25 +23,9 @@ def silent(_: str) -> None:
 
 
 def request(folder: Path, raw: bytes, **changes: object) -> Request:
-    table = written(folder / "My Meals (2026).csv", raw)
+    table = written(folder / TABLE, raw)
     made = Request(table, FORM, models=folder / "models", runs=folder / "runs")
     return replace(made, **changes)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("own")
-
-
-@pytest.fixture(scope="module")
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def made(folder: Path, said: list[str]) -> Made:
-    """Return what one command makes of 150 rows."""
-    return make(request(folder, delimited(rows(150))), said.append)
 
 
 def test_a_table_becomes_a_package_with_the_files_name(made: Made, folder: Path) -> None:
