@@ -17,6 +17,7 @@ from app.modelpack.store import latest, open_package
 from app.text.language import detect
 from training import config as configs
 from training import export, pack, prepare, train
+from training.baselines.measure import TITLES
 from training.config import RunConfig
 from training.data import FOLDER
 from training.errors import DataError, RunError
@@ -72,25 +73,24 @@ class Made:
 
     def __str__(self) -> str:
         one = self.evaluation
-        figures = {one.data: one.metrics}
-        figures |= {f"baseline {name.upper()}": found for name, found in one.baselines.items()}
-        if not one.baselines:
-            figures["baseline"] = one.baseline
+        theirs = {f"baseline {TITLES[name]}": found for name, found in one.baselines.items()}
+        figures = {one.data: one.metrics, **theirs}
         wide = max(map(len, figures))
         return "\n".join(
             [
                 f"made {self.package} in {self.seconds:.0f} s",
                 f"on the {one.rows:,} rows of {one.split}, in per cent:",
-                *(
-                    f"    {name:{wide}}  accuracy {100 * found['accuracy']:5.1f}  macro-F1 {100 * found['macro_f1']:5.1f}"
-                    for name, found in figures.items()
-                ),
+                *(f"    {name:{wide}}  {_percent(found)}" for name, found in figures.items()),
                 "serve it:",
                 f"    {self.serve}",
                 "ask it:",
                 f"    {self.ask}",
             ]
         )
+
+
+def _percent(figures: Mapping[str, float]) -> str:
+    return f"accuracy {100 * figures['accuracy']:5.1f}  macro-F1 {100 * figures['macro_f1']:5.1f}"
 
 
 def make(request: Request, say: Say) -> Made:

@@ -47,11 +47,14 @@ def test_it_says_what_it_read_split_and_found(made: Made, said: list[str]) -> No
 
 
 def test_it_ends_with_the_figures_and_the_two_commands(made: Made, folder: Path) -> None:
-    first, second, *commands = str(made).splitlines()
+    first, second, ours, *theirs, serve, serving, ask, asking = str(made).splitlines()
     assert first.startswith(f"made {folder}/models/my-meals-2026/1 in ")
-    assert second.startswith("on the 15 rows of test, in per cent: accuracy ")
-    assert commands[1].strip() == f"sluice serve --models-dir {folder}/models"
-    assert commands[3].strip().startswith('curl -s http://127.0.0.1:8000/v1/classify -d \'{"inputs": "the ')
+    assert second == "on the 15 rows of test, in per cent:"
+    assert ours.split()[:2] == ["my-meals-2026", "accuracy"]
+    assert "baseline LR" in theirs[0]
+    assert (serve, serving) == ("serve it:", f"    sluice serve --models-dir {folder}/models")
+    assert ask == "ask it:"
+    assert asking.startswith('    curl -s http://127.0.0.1:8000/v1/classify -d \'{"inputs": "the ')
 
 
 def test_the_card_names_the_file_and_the_command_and_holds_no_path(made: Made, folder: Path) -> None:
