@@ -1,6 +1,7 @@
 """sluice-train: the verbs that turn labelled text into a model package, one TOML file saying everything about a run."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -122,7 +123,9 @@ def train(
             typer.echo(make(request, _say))
         elif config is not None:
             run = load(config)
-            training.train.train(run, _paths(run, runs), _say, resume=resume)
+            paths = _paths(run, runs)
+            training.train.train(run, paths, _say, resume=resume)
+            shutil.copyfile(config, paths.config)
 
 
 @app.command()

@@ -30,7 +30,7 @@ class RunPaths:
     @property
     def pretraining(self) -> Path:
         """Write of `pretrain`: the checkpoint that a killed pre-training goes on from."""
-        return self.pretrain_logs / "last.ckpt"
+        return self.pretrain_logs / "last.safetensors"
 
     @property
     def pretrained(self) -> Path:
@@ -55,17 +55,32 @@ class RunPaths:
     @property
     def last(self) -> Path:
         """Write of `train`: the checkpoint that a killed run goes on from."""
-        return self.checkpoints / "last.ckpt"
+        return self.checkpoints / "last.safetensors"
 
     @property
     def best(self) -> Path:
         """Write of `train`: the weights with the best mean on dev."""
-        return self.checkpoints / "best.ckpt"
+        return self.checkpoints / "best.safetensors"
 
     @property
     def settings(self) -> Path:
         """Write of `train`: the settings it was begun with."""
         return self.root / "settings.json"
+
+    @property
+    def config(self) -> Path:
+        """Write of `train`: a copy of the TOML file it was given."""
+        return self.root / "config.toml"
+
+    @property
+    def log(self) -> Path:
+        """Write of `train`: what it said, as plain lines."""
+        return self.root / "log.txt"
+
+    @property
+    def curves(self) -> Path:
+        """Write of `train`: loss and dev figures, drawn."""
+        return self.root / "plots" / "learning-curves.png"
 
     @property
     def logs(self) -> Path:

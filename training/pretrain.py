@@ -15,7 +15,7 @@ from typing import Any
 import lightning as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from training import tokenizer
+from training.checkpoints import Keep, SafetensorsIO
 from training.config import PretrainConfig, RunConfig
 from training.corpus import Corpus
 from training.errors import RunError
@@ -226,13 +227,9 @@ def _trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:
         enable_model_summary=False,
         enable_progress_bar=isinstance(bar, ProgressBar),
         logger=CSVLogger(paths.pretrain_logs, "csv"),
+        plugins=[SafetensorsIO()],
         callbacks=[
-            ModelCheckpoint(
-                paths.pretraining.parent,
-                filename=paths.pretraining.stem,
-                enable_version_counter=False,
-                every_n_train_steps=settings.checkpoint_every_steps,
-            ),
+            Keep(paths.pretraining, every_n_train_steps=settings.checkpoint_every_steps),
             bar,
         ],
     )

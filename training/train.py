@@ -4,29 +4,27 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
-from typing import Any
+from typing import Any, TextIO
 
-import lightning as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, ProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_model, save_model
 
-from training import linear, tokenizer
+from training import checkpoints, linear, tokenizer
 from training.batches import DevBatches, TrainBatches
 from training.blend import blend
-from training.config import LoopConfig, RunConfig
+from training.config import RunConfig
 from training.corpus import Corpus
 from training.errors import RunError
-from training.loop import DEV_SCORE, RecurrentTraining, averaged_branch
+from training.loop import RecurrentTraining, averaged_branch
 from training.models.classifier import Classifier, build
 from training.paths import RunPaths
+from training.plots import learning_curves
 from training.prepare import dev as open_dev
 from training.prepare import sources as open_sources
 from training.pretrain import load_encoder
-from training.progress import progress
 from training.quiet import quiet
+from training.trainer import Machines, first_process, open_trainer
 
 # What a fit depends on; the card's words are not among it.
 SETTINGS: Any = {
@@ -40,6 +38,7 @@ SETTINGS: Any = {
     "sets": {"__all__": {"name", "metric", "train"}},
 }
 Say = Callable[[str], None]
+ONE_CPU = Machines()
 
 
 def prepare_torch(threads: int) -> None:
@@ -49,20 +48,30 @@ def prepare_torch(threads: int) -> None:
     torch.set_flush_denormal(True)
 
 
-def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
-    """Fit, blend and save; with `resume`, go on from checkpoints/last.ckpt where there is one.
+def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True, machines: Machines = ONE_CPU) -> None:
+    """Fit, blend and save; with `resume`, go on from checkpoints/last.safetensors where there is one.
 
+    The recurrent branch comes first, because where it runs in several processes, only the first one has work after it.
     `RunError` where the run that is there was begun with other settings.
     """
-    if not resume:
-        _forget(paths)
-    _same_settings(config, paths)
+    if first_process():
+        if not resume:
+            _forget(paths)
+        _same_settings(config, paths)
     network = new_network(config, paths)
     if config.pretrain is not None:
         load_encoder(network.recurrent, paths.need(paths.pretrained, "pretrain"))
-    fitted = fit_ngrams(network, config, paths, say)
-    training = fit_recurrent(network, config, paths, resume=resume)
+    training = fit_recurrent(network, config, paths, resume=resume, machines=machines)
+    if not training.trainer.is_global_zero:
+        return
     network.recurrent = averaged_branch(training)
+    with paths.log.open("a", encoding="utf-8", buffering=1) as log:
+        _finish(network, training, config, paths, _also_to(log, say))
+
+
+def _finish(network: Classifier, training: RecurrentTraining, config: RunConfig, paths: RunPaths, say: Say) -> None:
+    """Fit the n-gram branch beside the recurrent one, blend them, and write network, report and plots."""
+    fitted = fit_ngrams(network, config, paths, say)
     dev = {name: _batches(corpus, config) for name, corpus in open_dev(config, paths).items()}
     chosen = blend(network, dev, config.sets, config.blend, say)
     save_model(network, str(paths.network))
@@ -76,7 +85,17 @@ def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True) 
         "blend": asdict(chosen),
     }
     paths.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    paths.curves.parent.mkdir(exist_ok=True)
+    learning_curves(paths.logs, paths.curves)
     say(f"train: {chosen}")
+
+
+def _also_to(log: TextIO, say: Say) -> Say:
+    def both(line: str) -> None:
+        log.write(f"{line}\n")
+        say(line)
+
+    return both
 
 
 def new_network(config: RunConfig, paths: RunPaths) -> Classifier:
@@ -107,7 +126,13 @@ def fit_ngrams(network: Classifier, config: RunConfig, paths: RunPaths, say: Say
 
 
 def fit_recurrent(
-    network: Classifier, config: RunConfig, paths: RunPaths, *, resume: bool, watchers: Sequence[Callback] = ()
+    network: Classifier,
+    config: RunConfig,
+    paths: RunPaths,
+    *,
+    resume: bool,
+    machines: Machines = ONE_CPU,
+    watchers: Sequence[Callback] = (),
 ) -> RecurrentTraining:
     """Fit the recurrent branch and return its training with the weights that scored best on dev.
 
@@ -127,43 +152,19 @@ def fit_recurrent(
         seed=config.seed,
     )
     last = paths.last if resume and paths.last.exists() else None
-    with quiet():
-        trainer = _trainer(config.loop, paths, watchers)
+    with quiet(), paths.log.open("a", encoding="utf-8") as log:
+        trainer = open_trainer(config.loop, paths, log, machines=machines, watchers=watchers)
         trainer.fit(training, batches, list(dev.values()), ckpt_path=last)
         # Where the run ended, so that a second `train` finds nothing left to do.
         trainer.save_checkpoint(paths.last)
-    training.load_state_dict(torch.load(paths.best, weights_only=True)["state_dict"])
+    training.load_state_dict(checkpoints.load(paths.best)["state_dict"])
     return training
-
-
-def _trainer(loop: LoopConfig, paths: RunPaths, watchers: Sequence[Callback]) -> pl.Trainer:
-    bar = progress()
-    keep = partial(ModelCheckpoint, paths.checkpoints, enable_version_counter=False)
-    best = keep(paths.best.stem, monitor=DEV_SCORE, mode="max", save_weights_only=True)
-    last = keep(paths.last.stem, every_n_train_steps=loop.checkpoint_every_steps)
-    return pl.Trainer(
-        accelerator="cpu",
-        max_epochs=loop.epochs,
-        precision="bf16-mixed" if loop.precision == "bf16" else "32-true",
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        enable_model_summary=False,
-        enable_progress_bar=isinstance(bar, ProgressBar),
-        logger=[TensorBoardLogger(paths.logs, "tensorboard"), CSVLogger(paths.logs, "csv")],
-        callbacks=[
-            EarlyStopping(DEV_SCORE, mode="max", patience=loop.patience, check_on_train_epoch_end=False),
-            best,
-            last,
-            bar,
-            *watchers,
-        ],
-    )
 
 
 def _forget(paths: RunPaths) -> None:
     for folder in (paths.checkpoints, paths.logs):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (paths.ngrams, paths.settings):
+    for file in (paths.ngrams, paths.settings, paths.log):
         file.unlink(missing_ok=True)
 
 

@@ -1,6 +1,10 @@
 """Training, and resuming it."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -8,13 +12,16 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file
 
-from tests.training.conftest import TinyRun, copied
-from training import train
+from tests.training.conftest import FIXTURES, TINY, TinyRun, copied
+from training import checkpoints, train
 from training.config import RunConfig
 from training.errors import RunError
 from training.loop import RecurrentTraining
 from training.paths import RunPaths
+
+ROOT = FIXTURES.parents[1]
 
 
 class KilledError(Exception):
@@ -41,24 +48,51 @@ def test_the_model_learns_the_tiny_set(run: TinyRun) -> None:
     assert '"tiny": 1.0' in report
 
 
-def test_a_run_resumed_after_a_kill_equals_one_unbroken(
-    tiny: RunConfig, prepared: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_resumed_after_a_kill_equals_one_unbroken(tiny: RunConfig, prepared: RunPaths, tmp_path: Path) -> None:
     loop = tiny.loop.model_copy(update={"epochs": 3, "checkpoint_every_steps": 5})
     config = tiny.model_copy(update={"loop": loop})
     unbroken, killed = copied(prepared, tmp_path / "unbroken"), copied(prepared, tmp_path / "killed")
     wanted = train.fit_recurrent(train.new_network(config, unbroken), config, unbroken, resume=True)
 
     # Epochs have 12 batches: step 18 is inside the second, and the last checkpoint is that of step 15.
-    with monkeypatch.context() as patched:
-        patched.setattr(train, "progress", lambda: KillAt(18))
-        with pytest.raises(KilledError):
-            train.fit_recurrent(train.new_network(config, killed), config, killed, resume=True)
+    with pytest.raises(KilledError):
+        train.fit_recurrent(train.new_network(config, killed), config, killed, resume=True, watchers=[KillAt(18)])
     resumed = train.fit_recurrent(train.new_network(config, killed), config, killed, resume=True)
 
     assert resumed.dev_scores == wanted.dev_scores
     for name, value in weights(wanted).items():
         assert torch.equal(value, weights(resumed)[name]), name
+
+
+def test_a_process_killed_in_the_middle_ends_on_a_second_try_with_the_network_of_one_unbroken(
+    run: TinyRun, prepared: RunPaths, tmp_path: Path
+) -> None:
+    killed = copied(prepared, tmp_path)
+    command = [sys.executable, "-m", "training.cli", "train", str(TINY), "--runs", str(tmp_path), "--threads", "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not killed.last.exists():
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert 20 <= checkpoints.load(killed.last)["global_step"] < 360
+    assert not killed.network.exists()
+
+    train.train(run.config, killed, lambda _: None)
+    wanted, found = load_file(run.paths.network), load_file(killed.network)
+    for name, value in wanted.items():
+        assert torch.equal(value, found[name]), name
+
+
+def test_a_runs_folder_holds_its_log_metrics_checkpoints_and_plots_without_pickle(run: TinyRun) -> None:
+    files = {path.relative_to(run.paths.root).as_posix() for path in run.paths.root.rglob("*") if path.is_file()}
+    assert {"log.txt", "settings.json", "logs/csv/version_0/metrics.csv", "plots/learning-curves.png"} <= files
+    assert {"checkpoints/best.safetensors", "checkpoints/last.safetensors", "network.safetensors"} <= files
+    assert any("tfevents" in name for name in files)
+    assert not {name for name in files if name.endswith((".ckpt", ".pt", ".pkl"))}
+    log = run.paths.log.read_text("utf-8")
+    assert re.search(r"^epoch 30 step 360 dev 1\.0000 tiny 1\.0000$", log, re.MULTILINE)
+    assert "blend: n-grams 0.30: dev 1.0000" in log
 
 
 def test_a_finished_run_has_nothing_left_to_do(run: TinyRun) -> None:
