@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from tests.training.conftest import FIXTURES, TINY, TinyRun, copied
 from training import checkpoints, train
+from training import config as configs
 from training.config import RunConfig
 from training.errors import RunError
 from training.loop import RecurrentTraining
@@ -64,22 +65,31 @@ def test_a_run_resumed_after_a_kill_equals_one_unbroken(tiny: RunConfig, prepare
         assert torch.equal(value, weights(resumed)[name]), name
 
 
+@pytest.mark.timeout(300)  # Three runs, one of them with the start of a process.
 def test_a_process_killed_in_the_middle_ends_on_a_second_try_with_the_network_of_one_unbroken(
-    run: TinyRun, prepared: RunPaths, tmp_path: Path
+    prepared: RunPaths, tmp_path: Path
 ) -> None:
-    killed = copied(prepared, tmp_path)
-    command = [sys.executable, "-m", "training.cli", "train", str(TINY), "--runs", str(tmp_path), "--threads", "1"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    file = tmp_path / "short.toml"
+    text = TINY.read_text("utf-8").replace("epochs = 30", "epochs = 12")
+    file.write_text(text.replace("checkpoint_every_steps = 20", "checkpoint_every_steps = 5"), "utf-8")
+    config = configs.load(file)
+    unbroken, killed = copied(prepared, tmp_path / "unbroken"), copied(prepared, tmp_path / "killed")
+    train.train(config, unbroken, lambda _: None)
+
+    command = [sys.executable, "-m", "training.cli", "train", str(file), "--runs", str(killed.root.parent)]
+    with subprocess.Popen(
+        [*command, "--threads", "1"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         while not killed.last.exists():
             assert process.poll() is None
             time.sleep(0.002)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert 20 <= checkpoints.load(killed.last)["global_step"] < 360
+    assert 5 <= checkpoints.load(killed.last)["global_step"] < 144
     assert not killed.network.exists()
 
-    train.train(run.config, killed, lambda _: None)
-    wanted, found = load_file(run.paths.network), load_file(killed.network)
+    train.train(config, killed, lambda _: None)
+    wanted, found = load_file(unbroken.network), load_file(killed.network)
     for name, value in wanted.items():
         assert torch.equal(value, found[name]), name
 
