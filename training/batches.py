@@ -17,6 +17,7 @@ class Batch(NamedTuple):
     """ids int64[B, T], lens int64[B], labels int64[B], classes bool[B, C] that count, weights float32[B].
 
     soft float32[B, C] is what a teacher gives each class, where there is one: a row of zeros has none.
+    total float32[] is what the loss is divided by where the batch is one process's share of a larger one.
     """
 
     ids: Tensor
@@ -25,6 +26,7 @@ class Batch(NamedTuple):
     classes: Tensor
     weights: Tensor
     soft: Tensor | None = None
+    total: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class TrainBatches:
         self._given = 0
         self._plan = _Plan.of(sources, config, seed, 0)
         self._per_epoch = len(self._plan.batches)
+        self._rank, self._processes = 0, 1
+
+    def share(self, rank: int, processes: int) -> None:
+        """Give from now on this process's rows of each batch; how many processes there are changes no batch."""
+        self._rank, self._processes = rank, processes
 
     def __len__(self) -> int:
         return self._per_epoch
@@ -148,6 +155,17 @@ class TrainBatches:
     def _batch(self, index: NDArray[np.int64]) -> Batch:
         plan = self._plan
         picked = [(self._sources[plan.source[at]], int(plan.row[at]), int(plan.start[at])) for at in index]
+        weights = torch.tensor([float(source.weights[row]) for source, row, _ in picked])  # [B]
+        total = None
+        if self._processes > 1:
+            # Processes average their gradients: so divided, the average is the gradient of the whole batch's mean.
+            total = weights.sum() / self._processes  # []
+            picked, weights = (
+                picked[self._rank :: self._processes] or picked[:1],
+                weights[self._rank :: self._processes],
+            )
+            # Where there are more processes than rows, one without runs a row that counts for nothing.
+            weights = weights if len(weights) else torch.zeros(1)  # [B]
         limit = self._config.max_train_tokens
         ids, lens = collate([source.corpus.row(row)[start:][:limit] for source, row, start in picked], self._pad_id)
         return Batch(
@@ -155,8 +173,9 @@ class TrainBatches:
             lens,
             torch.tensor([int(source.corpus.labels[row]) for source, row, _ in picked]),
             torch.from_numpy(np.stack([source.corpus.classes for source, _, _ in picked])),
-            torch.tensor([float(source.weights[row]) for source, row, _ in picked]),
+            weights,
             self._soft(picked),
+            total,
         )
 
     def _soft(self, picked: Sequence[tuple[Source, int, int]]) -> Tensor | None:

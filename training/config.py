@@ -191,6 +191,8 @@ class LoopConfig(_Strict):
     distill_temperature: Annotated[float, Field(gt=0.0)] = 1.0
     fgm_epsilon: NotNegative = 0.0
     fgm_from: Share = 0.0
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    unfreeze_epochs: Annotated[int, Field(ge=0)] = 0
     ema_decay: Share
     patience: Positive
     dev_rows: Positive
@@ -220,6 +222,11 @@ class LoopConfig(_Strict):
             raise ValueError(
                 f"gradient_clip = {self.gradient_clip}, gradient_clip_value = {self.gradient_clip_value}: "
                 "expected one of them to be 0"
+            )
+        if self.unfreeze_epochs and self.epochs <= 2 * self.unfreeze_epochs:
+            raise ValueError(
+                f"unfreeze_epochs = {self.unfreeze_epochs}: the embedding would never learn in epochs = {self.epochs}; "
+                "expected less than half of them"
             )
         if self.schedule == "exponential" and not self.final_rate:
             raise ValueError("final_rate = 0.0: expected above 0 with schedule = 'exponential'")
@@ -268,6 +275,15 @@ class RunConfig(_Strict):
     @model_validator(mode="after")
     def _labels_are_the_tasks(self) -> Self:
         check_labels(self.task, self.labels)
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_weights_are_pretrained(self) -> Self:
+        if self.loop.unfreeze_epochs and self.pretrain is None:
+            raise ValueError(
+                f"loop.unfreeze_epochs = {self.loop.unfreeze_epochs}: expected [pretrain] with it, "
+                "frozen weights would be random ones"
+            )
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training.adversarial import adversarial_loss
 from training.batches import Batch, DevBatches
 from training.config import DataSet, LoopConfig
+from training.finetune import groups, thaw
 from training.losses import batch_loss
 from training.models.masking import real
 from training.models.recurrent import RecurrentBranch
@@ -69,16 +70,16 @@ class RecurrentTraining(pl.LightningModule):
             )
         else:
             plain = loss = self._loss(batch)
-        self.log("train/loss", plain, prog_bar=True, batch_size=len(batch.lens))
+        self.log("train/loss", plain, prog_bar=True, batch_size=len(batch.lens), sync_dist=True)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch; what is drawn on the way is a function of seed and step.
+        """Return the mean loss of a batch; what is drawn on the way is a function of seed, step and process.
 
         So a resumed run draws what the unbroken one drew, and an adversarial pass what the plain one drew.
         """
-        torch.manual_seed((self._seed << 32) + self.global_step)
+        torch.manual_seed((self._seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
         hidden = torch.rand(batch.ids.shape).to(batch.ids.device) < self._word_dropout  # [B, T]
         ids = batch.ids.masked_fill(hidden, self._unk_id)  # [B, T]
         return batch_loss(self.branch(ids, batch.lens), batch, self._config)  # []
@@ -90,6 +91,11 @@ class RecurrentTraining(pl.LightningModule):
             nn.utils.clip_grad_norm_(weights, self._config.gradient_clip)
         elif self._config.gradient_clip_value:
             nn.utils.clip_grad_value_(weights, self._config.gradient_clip_value)
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Thaw what is due; at a batch, because a resumed run starts inside an epoch."""
+        if self._config.unfreeze_epochs:
+            thaw(self.branch.named_parameters(), self.current_epoch, self._config)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -132,20 +138,16 @@ class RecurrentTraining(pl.LightningModule):
             classes = loader.corpus.classes
             self.dev_scores[name] = score(labels, decide(torch.cat(logits).float().cpu().numpy(), classes), classes)
         figures = {name: self.dev_scores[name].of(self._sets[name].metric) for name in self._outputs}
-        self.log_dict({f"dev/{name}": value for name, value in figures.items()})
+        # Every process looks at all of dev: that is short, and then none has to wait for another's logits.
+        self.log_dict({f"dev/{name}": value for name, value in figures.items()}, sync_dist=True)
         mean = sum(figures.values()) / len(figures)
-        self.log(DEV_SCORE, mean, prog_bar=True)
+        self.log(DEV_SCORE, mean, prog_bar=True, sync_dist=True)
         self._schedule.look(mean)
 
     def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov and Hutter 2019) with a rate that moves at every step; no decay on biases."""
-        decayed = [weight for weight in self.branch.parameters() if weight.ndim > 1]
-        spared = [weight for weight in self.branch.parameters() if weight.ndim <= 1]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": self._config.weight_decay}, {"params": spared, "weight_decay": 0.0}],
-            lr=self._config.learning_rate,
-            betas=(0.9, 0.99),
-            fused=True,
+            groups(self.branch.named_parameters(), self._config), betas=(0.9, 0.99), fused=True
         )
         rates = LambdaLR(optimizer, lambda step: self._schedule(step))  # noqa: PLW0108 - a plain function is not pickled
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}

@@ -15,7 +15,8 @@ from training.config import LoopConfig
 
 def batch_loss(logits: Tensor, batch: Batch, config: LoopConfig) -> Tensor:
     """Return the weighted mean, float32[], of the rows' losses for logits float32[B, C]."""
-    return (row_losses(logits, batch, config) * batch.weights).sum() / batch.weights.sum()
+    total = batch.weights.sum() if batch.total is None else batch.total  # []
+    return (row_losses(logits, batch, config) * batch.weights).sum() / total
 
 
 def row_losses(logits: Tensor, batch: Batch, config: LoopConfig) -> Tensor:

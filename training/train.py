@@ -154,6 +154,7 @@ def fit_recurrent(
     last = paths.last if resume and paths.last.exists() else None
     with quiet(), paths.log.open("a", encoding="utf-8") as log:
         trainer = open_trainer(config.loop, paths, log, machines=machines, watchers=watchers)
+        batches.share(trainer.global_rank, trainer.world_size)
         trainer.fit(training, batches, list(dev.values()), ckpt_path=last)
         # Where the run ended, so that a second `train` finds nothing left to do.
         trainer.save_checkpoint(paths.last)

@@ -47,7 +47,7 @@ def open_trainer(
         accelerator=machines.accelerator,
         devices=machines.devices,
         num_nodes=machines.nodes,
-        strategy=machines.strategy(freezes=False),
+        strategy=machines.strategy(freezes=loop.unfreeze_epochs > 0),
         precision="bf16-mixed" if loop.precision == "bf16" else "32-true",
         max_epochs=loop.epochs,
         num_sanity_val_steps=0,

@@ -4,10 +4,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
 from training.batches import Batch, Source, TrainBatches, class_weights, collate, cut
 from training.config import LoopConfig, RunConfig
 from training.corpus import Corpus, pack
+from training.losses import batch_loss
 
 THREE = np.array([True, True, True])
 
@@ -81,3 +83,22 @@ def test_the_state_takes_up_with_the_batch_that_would_have_come_next(loop: LoopC
     rest = [batch.ids.tolist() for _ in range(3) for batch in resumed]
     assert done + rest == wanted
     assert len(wanted) == 3 * len(unbroken)
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_processes_share_a_batch_so_that_their_mean_loss_is_its_own(
+    tiny: RunConfig, loop: LoopConfig, processes: int
+) -> None:
+    rows = Source(corpus([1, 2, 3, 4, 5], [0, 1, 2, 0, 1]), 5, np.array([0.5, 1, 2, 1.5, 1], dtype=np.float32))
+    shares = [TrainBatches([rows], loop, 0, seed=1) for _ in range(processes)]
+    for rank, batches in enumerate(shares):
+        batches.share(rank, processes)
+    for whole, *parts in zip(TrainBatches([rows], loop, 0, seed=1), *shares, strict=True):
+        logits = {int(size): torch.randn(3) for size in whole.lens}  # a row's own, whoever has it
+        losses = [
+            batch_loss(torch.stack([logits[int(size)] for size in part.lens]), part, tiny.loop)
+            for part in (whole, *parts)
+        ]
+        torch.testing.assert_close(torch.stack(losses[1:]).mean(), losses[0])
+        counted = [int(size) for part in parts for size, weight in zip(part.lens, part.weights, strict=True) if weight]
+        assert sorted(counted) == sorted(whole.lens.tolist())

@@ -115,6 +115,8 @@ def test_a_missing_file_and_bad_toml_are_config_errors(tmp_path: Path) -> None:
             "gradient_clip_value = 0.5",
             r"gradient_clip = 1\.0, gradient_clip_value = 0\.5: expected one of them to be 0",
         ),
+        ("unfreeze_epochs = 15", r"unfreeze_epochs = 15: the embedding would never learn in epochs = 30"),
+        ("unfreeze_epochs = 2", r"loop\.unfreeze_epochs = 2: expected \[pretrain\] with it"),
         ('precision = "16"', r"loop\.precision: .*got '16'"),
     ],
 )

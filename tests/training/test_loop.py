@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from tests.training.conftest import copied
 from training import train
 from training.config import LoopConfig, RunConfig
+from training.finetune import depth_of
 from training.loop import RecurrentTraining
 from training.paths import RunPaths
 
@@ -108,3 +110,24 @@ def test_a_plateau_on_dev_lowers_the_rate(tiny: RunConfig, prepared: RunPaths, t
     training = fitted(config, prepared, tmp_path)
     rates = [group["lr"] for group in training.optimizers().param_groups]  # type: ignore[union-attr]
     assert rates == pytest.approx([1e-11] * len(rates), rel=1e-6, abs=0)
+
+
+class Moved(Callback):
+    """Notes at each epoch's end which parts have moved since the start."""
+
+    def __init__(self) -> None:
+        self.depths: list[set[int]] = []
+
+    def on_train_start(self, _trainer: Any, module: Any) -> None:
+        self._start = {name: weight.detach().clone() for name, weight in module.branch.named_parameters()}
+
+    def on_train_epoch_end(self, _trainer: Any, module: Any) -> None:
+        weights = dict(module.branch.named_parameters())
+        self.depths.append({depth_of(name) for name in weights if not torch.equal(weights[name], self._start[name])})
+
+
+def test_frozen_parts_do_not_move_until_their_epoch(tiny: RunConfig, prepared: RunPaths, tmp_path: Path) -> None:
+    config, moved_parts = changed(tiny, epochs=3, unfreeze_epochs=1, weight_decay=0.1), Moved()
+    paths = copied(prepared, tmp_path)
+    train.fit_recurrent(train.new_network(config, paths), config, paths, resume=False, watchers=[moved_parts])
+    assert moved_parts.depths == [{0}, {0, 1}, {0, 1, 2}]
