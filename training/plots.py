@@ -19,7 +19,8 @@ def learning_curves(logs: Path, out: Path) -> None:
     series = _series(logs)
     figure = Figure(figsize=(WIDTH_IN, 3.6), layout="constrained")
     loss, dev = figure.subplots(1, 2)
-    steps, values = series.pop("train/loss")
+    # A run of fewer steps than lie between two logged ones has no loss to show.
+    steps, values = series.pop("train/loss", (np.zeros(0), np.zeros(0)))
     loss.plot(steps, values, color="0.8", linewidth=0.8)
     if len(values) > SMOOTH_STEPS:
         kernel = np.ones(SMOOTH_STEPS) / SMOOTH_STEPS
