@@ -20,6 +20,8 @@ import training.pretrain
 import training.speed
 import training.study.compare
 import training.study.plan
+import training.study.search
+import training.study.space
 import training.train
 from app.errors import SluiceError
 from app.modelpack.manifest import Task
@@ -267,6 +269,25 @@ def compare(
     with _complaints():
         plan = training.study.plan.load(config)
         training.study.compare.compare(plan, data, runs / plan.name, pages, _say, processes=processes, minutes=minutes)
+
+
+@app.command()
+def search(
+    config: Annotated[Path, typer.Argument(help="The search's TOML file.", metavar="CONFIG")],
+    *,
+    data: Data,
+    runs: Runs = Path("runs"),
+    pages: Annotated[Path, typer.Option(help="Where the page, its pictures and raw figures go.")] = Path("docs"),
+    processes: Annotated[int, typer.Option(min=1, help="Trials at once, one thread each.")] = 2,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls among them.")] = 50,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Begin no trial after this.")] = 12.0,
+) -> None:
+    """Search the settings of a declared space with Optuna, try the best again beside the base; resumes by itself."""
+    with _complaints():
+        plan = training.study.space.load(config)
+        training.study.search.search(
+            plan, data, runs / plan.name, pages, _say, processes=processes, trials=trials, minutes=minutes
+        )
 
 
 def _own_options(context: typer.Context) -> list[str]:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from training.plots import DPI, WIDTH_IN
 from training.study.results import Results
+from training.study.search_page import SearchResults
 from training.study.tables import difference
 
 # Without a date in the file, the same results make the same bytes.
@@ -52,4 +53,30 @@ def cells(found: Results, out: Path) -> None:
         panel.set_xticks(range(len(timed)), [name for name, _ in timed])
         panel.set(title=f"{shape[0]} x {shape[1]} tokens", ylabel="ms a call")
     panels[0].legend(fontsize="small")
+    figure.savefig(out, dpi=DPI, metadata=METADATA)
+
+
+def history(found: SearchResults, out: Path) -> None:
+    """Draw each whole trial's score in order, and the best so far; pruned trials at their last epoch's."""
+    figure = Figure(figsize=(WIDTH_IN, 3.2), layout="constrained")
+    axis = figure.subplots()
+    whole = [(one.number, 100 * one.score) for one in found.trials if one.score is not None]
+    pruned = [(one.number, 100 * one.by_epoch[-1]) for one in found.trials if one.state == "pruned" and one.by_epoch]
+    axis.plot(*zip(*whole, strict=True), "o", color="tab:blue", markersize=4, label="whole")
+    if pruned:
+        axis.plot(*zip(*pruned, strict=True), "x", color="0.6", markersize=4, label="given up, last look")
+    numbers, values = zip(*whole, strict=True)
+    axis.step(numbers, np.maximum.accumulate(values), where="post", color="black", linewidth=1, label="best so far")
+    axis.set(xlabel="trial", ylabel="points on dev")
+    axis.legend(fontsize="small")
+    figure.savefig(out, dpi=DPI, metadata=METADATA)
+
+
+def importances(found: SearchResults, out: Path) -> None:
+    """Draw one bar a setting, the weightiest at the top."""
+    shares = sorted(found.importances.items(), key=lambda pair: pair[1])
+    figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.28 * max(1, len(shares))), layout="constrained")
+    axis = figure.subplots()
+    axis.barh([key for key, _ in shares], [value for _, value in shares], color="tab:blue")
+    axis.set(xlabel="share of the scores' variance that the setting explains")
     figure.savefig(out, dpi=DPI, metadata=METADATA)

@@ -90,7 +90,7 @@ def collect(plan: Comparison, material: Material, ledger: Ledger, speeds: Mappin
     """Gather what the ledger has of every variant of the plan, and the cells' speeds by name."""
 
     def runs(one: StudySet, changed: Overrides) -> tuple[Run, ...]:
-        return tuple(_run(seed, ledger.get(job(plan, one, seed, changed, material).key)) for seed in plan.seeds)
+        return tuple(run_of(seed, ledger.get(job(plan, one, seed, changed, material).key)) for seed in plan.seeds)
 
     return Results(
         name=plan.name,
@@ -127,7 +127,8 @@ def collect(plan: Comparison, material: Material, ledger: Ledger, speeds: Mappin
     )
 
 
-def _run(seed: int, entry: Entry | None) -> Run:
+def run_of(seed: int, entry: Entry | None) -> Run:
+    """Return what the results say of a job that ended so, or has not ended."""
     if entry is None:
         return Run(seed=seed, failed="not run")
     if entry.outcome is None:

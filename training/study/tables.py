@@ -79,7 +79,7 @@ def _base(found: Results) -> str:
         [
             one.name,
             METRICS[one.metric],
-            _spread(scores(runs).values()),
+            show_spread(scores(runs).values()),
             _parameters(runs),
             _mean([run.epochs for run in runs], 1),
             _mean([run.seconds_per_epoch for run in runs], 2),
@@ -101,8 +101,8 @@ def _techniques(found: Results, techniques: Sequence[TechniqueRuns]) -> str:
                 [
                     _name(technique) if at == 0 else "",
                     one.name,
-                    *(_spread(scores(sides[side]).values()) for side in ("off", "on")),
-                    _paired(difference(technique, one.name)),
+                    *(show_spread(scores(sides[side]).values()) for side in ("off", "on")),
+                    show_paired(difference(technique, one.name)),
                     *seconds,
                 ]
             )
@@ -112,7 +112,7 @@ def _techniques(found: Results, techniques: Sequence[TechniqueRuns]) -> str:
 
 def _clear(found: Results) -> str:
     lines = [
-        f"- {technique.name}, {one.name}: {_paired(gap)}"
+        f"- {technique.name}, {one.name}: {show_paired(gap)}"
         for technique in found.techniques
         for one in found.sets
         if (gap := difference(technique, one.name)) and gap.clear
@@ -157,8 +157,8 @@ def _trained(found: Results) -> str:
                     cell.name,
                     one.name,
                     _parameters(runs),
-                    _spread(scores(runs).values()),
-                    _paired(gap),
+                    show_spread(scores(runs).values()),
+                    show_paired(gap),
                     _mean([run.epochs for run in runs], 1),
                     _mean([run.seconds_per_epoch for run in runs], 2),
                     _mean([run.seconds for run in runs], 1),
@@ -230,7 +230,8 @@ def _overrides(changed: Overrides | Mapping[Side, Overrides]) -> str:
     return ", ".join(f"`{key} = {json.dumps(value, ensure_ascii=False)}`" for key, value in changed.items()) or "base"
 
 
-def _spread(figures: Iterable[float]) -> str:
+def show_spread(figures: Iterable[float]) -> str:
+    """Return "mean ± deviation", to the tenth."""
     known = list(figures)
     return _plus_minus(spread(known)) if known else NOTHING
 
@@ -239,7 +240,8 @@ def _plus_minus(found: Spread) -> str:
     return f"{found.mean:.1f}" if found.sd is None else f"{found.mean:.1f} ± {found.sd:.1f}"
 
 
-def _paired(found: Paired | None) -> str:
+def show_paired(found: Paired | None) -> str:
+    """Return a difference with its interval in brackets, to the tenth."""
     if found is None:
         return NOTHING
     if found.low is None or found.high is None:
