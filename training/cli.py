@@ -12,6 +12,7 @@ import typer
 
 import training.cells_page
 import training.contrast
+import training.distill
 import training.evaluate
 import training.export
 import training.pack
@@ -72,6 +73,15 @@ def pretrain(
     with _complaints():
         training.train.prepare_torch(threads)
         training.pretrain.pretrain(run, _paths(run, runs), _say, resume=resume)
+
+
+@app.command()
+def distill(config: ConfigPath, *, runs: Runs = Path("runs"), threads: Threads = 0) -> None:
+    """Let finished runs, an ensemble, label every training row and the texts without labels; needs [distill]."""
+    run = _load(config)
+    with _complaints():
+        training.train.prepare_torch(threads)
+        training.distill.distill(run, _paths(run, runs), runs, _say)
 
 
 @app.command()

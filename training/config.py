@@ -129,10 +129,13 @@ class ModelConfig(_Strict):
 
 
 class TextSource(_Strict):
-    """Text to read without labels: one split of a set, all of it."""
+    """Text to read without labels: column `field` of <data>/<folder>/<name>/<split>, its first `rows` where set."""
 
+    folder: Literal["sentiment", "summarization"] = "sentiment"
     name: Name
     split: str = "train"
+    field: str = "text"
+    rows: Positive | None = None
 
 
 class PretrainConfig(_Strict):
@@ -152,6 +155,25 @@ class PretrainConfig(_Strict):
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     precision: Literal["32", "bf16"] = "bf16"
     checkpoint_every_steps: Positive = 300
+
+
+class TaughtText(_Strict):
+    """Text without labels that the teachers label: a split among `pretrain.texts`, judged as rows of the set `like`."""
+
+    name: Name
+    split: str
+    like: Name
+    rows_per_epoch: Positive
+
+
+class DistillConfig(_Strict):
+    """Learning from an ensemble (Hinton et al. 2015): the mean probabilities of finished runs, called `teachers`.
+
+    They speak on every training row, mixed with its label by `loop.distill_weight`, and on `texts`, which have none.
+    """
+
+    teachers: tuple[str, ...] = Field(min_length=1)
+    texts: tuple[TaughtText, ...] = ()
 
 
 class LinearConfig(_Strict):
@@ -266,6 +288,7 @@ class RunConfig(_Strict):
     tokenizer: TokenizerConfig
     model: ModelConfig
     pretrain: PretrainConfig | None = None
+    distill: DistillConfig | None = None
     ngrams: LinearConfig
     loop: LoopConfig
     blend: BlendConfig
@@ -284,6 +307,21 @@ class RunConfig(_Strict):
                 f"loop.unfreeze_epochs = {self.loop.unfreeze_epochs}: expected [pretrain] with it, "
                 "frozen weights would be random ones"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _taught_texts_are_known(self) -> Self:
+        if self.distill is None:
+            return self
+        if not self.loop.distill_weight:
+            raise ValueError("loop.distill_weight = 0: expected above 0 with [distill]")
+        sets = [one.name for one in self.sets]
+        texts = [(one.name, one.split) for one in (self.pretrain.texts if self.pretrain else ())]
+        for text in self.distill.texts:
+            if text.like not in sets:
+                raise ValueError(f"distill.texts: like = {text.like!r} is none of the sets {sets}")
+            if (text.name, text.split) not in texts:
+                raise ValueError(f"distill.texts: {text.name}/{text.split} is not among pretrain.texts")
         return self
 
     @model_validator(mode="after")

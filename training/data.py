@@ -33,15 +33,25 @@ def read_split(data: Path, name: str, split: str, labels: Collection[str]) -> Ro
 
     What gives a set's labels away is taken out of its texts (`LEAKS`), in training and in every score alike.
     """
-    rows = read_any(data, name, split)
+    rows = _read_rows(data, name, split)
     unknown = sorted(set(rows.labels) - set(labels))
     if unknown:
         raise DataError(f"{file_of(data, name, split)}: label {unknown[0]!r} is none of {', '.join(labels)}")
     return rows
 
 
-def read_any(data: Path, name: str, split: str) -> Rows:
-    """Read one split whatever its labels are, for its texts."""
+def read_texts(data: Path, folder: str, name: str, split: str, field: str) -> list[str]:
+    """Read one column of a split, whatever else it holds; `DataError` names the missing set, split or column."""
+    path = file_of(data, name, split, folder)
+    table = _load(path)
+    if field not in table.column_names:
+        raise DataError(f"{path}: no column {field!r}; it has {', '.join(sorted(table.column_names))}")
+    leak = LEAKS.get(name)
+    texts = [text for text in table[field] if isinstance(text, str)]
+    return texts if leak is None else [leak.sub("", text) for text in texts]
+
+
+def _read_rows(data: Path, name: str, split: str) -> Rows:
     path = file_of(data, name, split)
     table = _load(path)
     missing = [column for column in COLUMNS if column not in table.column_names]
@@ -60,11 +70,11 @@ def read_any(data: Path, name: str, split: str) -> Rows:
     return Rows([leak.sub("", text) for text in rows.texts], rows.labels)
 
 
-def file_of(data: Path, name: str, split: str) -> Path:
+def file_of(data: Path, name: str, split: str, kind: str = FOLDER) -> Path:
     """Return the file of a split; `DataError` names what is missing and what there is."""
-    root = data / FOLDER
+    root = data / kind
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; SLUICE_DATA must name the folder that holds {FOLDER}/<set>/")
+        raise DataError(f"{root}: no such folder; SLUICE_DATA must name the folder that holds {kind}/<set>/")
     folder = root / name
     if not folder.is_dir():
         known = ", ".join(sorted(one.name for one in root.iterdir() if one.is_dir()))

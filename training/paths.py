@@ -42,6 +42,10 @@ class RunPaths:
         """Write of `pretrain`: tokens read and perplexities on dev text."""
         return self.root / "pretrain.json"
 
+    def taught(self, name: str, split: str) -> Path:
+        """Write of `distill`: what the teachers give each class of each row, float32[rows, C]."""
+        return self.root / "taught" / f"{name}.{split}.npy"
+
     @property
     def ngrams(self) -> Path:
         """Write of `train`: the fitted n-gram branch."""

@@ -1,13 +1,17 @@
 """Data to arrays: trains the tokenizer on the training texts and encodes every split that `train` will read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from training import corpus, tokenizer
 from training.batches import Source, class_weights
 from training.config import RunConfig
 from training.corpus import Corpus
-from training.data import Rows, read_any, read_split
+from training.data import Rows, read_split, read_texts
 from training.paths import RunPaths
 
 DEV = "dev"
@@ -22,8 +26,8 @@ def prepare(config: RunConfig, data: Path, paths: RunPaths, say: Callable[[str],
     }
     say(f"prepare: {sum(map(len, train.values()))} training rows in {len(train)} splits")
     beside = _beside(config, data)
-    seen = [*train.values(), *beside.values()]
-    trained = tokenizer.train((text for rows in seen for text in rows.texts), config.tokenizer)
+    seen = [*(rows.texts for rows in train.values()), *beside.values()]
+    trained = tokenizer.train((text for texts in seen for text in texts), config.tokenizer)
     paths.root.mkdir(parents=True, exist_ok=True)
     trained.save(str(paths.tokenizer))
     say(f"prepare: tokenizer of {trained.get_vocab_size()} entries")
@@ -34,19 +38,25 @@ def prepare(config: RunConfig, data: Path, paths: RunPaths, say: Callable[[str],
         encoded = corpus.from_rows(rows, trained, config.labels, config.tokenizer.max_tokens)
         encoded.save(_file(paths, name, split))
         say(f"prepare: {name}/{split}: {len(encoded)} rows, {len(encoded.ids)} tokens")
-    for (name, split), rows in beside.items():
-        encoded = corpus.unlabelled(rows.texts, trained, config.tokenizer.max_tokens)
+    for (name, split), unlabelled in beside.items():
+        encoded = corpus.unlabelled(unlabelled, trained, config.tokenizer.max_tokens)
         encoded.save(_file(paths, name, split))
         say(f"prepare: {name}/{split}: {len(encoded)} texts without labels, {len(encoded.ids)} tokens")
 
 
 def sources(config: RunConfig, paths: RunPaths) -> list[Source]:
-    """Open the prepared training splits, in the config's order."""
+    """Open the prepared training splits, in the config's order, and what teachers said of them where `distill` ran."""
     found = []
     for one in config.sets:
         for part in one.train:
-            rows = _open(paths, one.name, part.split)
-            found.append(Source(rows, part.rows_per_epoch, class_weights(rows, part.balance)))
+            rows = split_of(paths, one.name, part.split)
+            soft = _taught(config, paths, one.name, part.split)
+            found.append(Source(rows, part.rows_per_epoch, class_weights(rows, part.balance), soft))
+    for text in config.distill.texts if config.distill else ():
+        soft = _taught(config, paths, text.name, text.split)
+        classes = split_of(paths, text.like, DEV).classes
+        rows = replace(split_of(paths, text.name, text.split), labels=soft.argmax(axis=1), classes=classes)
+        found.append(Source(rows, text.rows_per_epoch, class_weights(rows, 0.0), soft))
     return found
 
 
@@ -54,21 +64,31 @@ def texts(config: RunConfig, paths: RunPaths) -> list[Corpus]:
     """Open everything that the language model reads: each training split once, then the texts without labels."""
     wanted = [(one.name, part.split) for one in config.sets for part in one.train]
     wanted += [(one.name, one.split) for one in (config.pretrain.texts if config.pretrain else ())]
-    return [_open(paths, name, split) for name, split in dict.fromkeys(wanted)]
+    return [split_of(paths, name, split) for name, split in dict.fromkeys(wanted)]
 
 
 def dev(config: RunConfig, paths: RunPaths) -> dict[str, Corpus]:
     """Open the prepared dev splits by set name, in the config's order."""
-    return {one.name: _open(paths, one.name, DEV) for one in config.sets}
+    return {one.name: split_of(paths, one.name, DEV) for one in config.sets}
 
 
-def _beside(config: RunConfig, data: Path) -> dict[tuple[str, str], Rows]:
-    wanted = config.pretrain.texts if config.pretrain else ()
-    return {(one.name, one.split): read_any(data, one.name, one.split) for one in wanted}
-
-
-def _open(paths: RunPaths, name: str, split: str) -> Corpus:
+def split_of(paths: RunPaths, name: str, split: str) -> Corpus:
+    """Open one prepared split."""
     return corpus.load(paths.need(_file(paths, name, split), "prepare"))
+
+
+def _beside(config: RunConfig, data: Path) -> dict[tuple[str, str], list[str]]:
+    wanted = config.pretrain.texts if config.pretrain else ()
+    return {
+        (one.name, one.split): read_texts(data, one.folder, one.name, one.split, one.field)[: one.rows]
+        for one in wanted
+    }
+
+
+def _taught(config: RunConfig, paths: RunPaths, name: str, split: str) -> Any:
+    if config.distill is None:
+        return None
+    return np.load(paths.need(paths.taught(name, split), "distill"), allow_pickle=False)
 
 
 def _file(paths: RunPaths, name: str, split: str) -> Path:
