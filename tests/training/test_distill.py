@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.conftest import TINY, TinyRun, copied
 
+from tests.training.conftest import TINY, TinyRun, copied
 from training import distill, prepare, train
 from training.config import DistillConfig, RunConfig, TaughtText
 from training.errors import RunError
@@ -84,9 +84,7 @@ def test_a_student_learns_from_the_teachers_word(student: RunConfig, paths: RunP
     assert paths.network.exists()
 
 
-def test_a_teacher_that_tells_other_labels_apart_is_refused(
-    student: RunConfig, paths: RunPaths, runs: Path
-) -> None:
+def test_a_teacher_that_tells_other_labels_apart_is_refused(student: RunConfig, paths: RunPaths, runs: Path) -> None:
     other = student.model_copy(update={"labels": ("negative", "positive")})
     with pytest.raises(RunError, match="tells .* apart, not"):
         distill.distill(other, paths, runs, lambda _: None)
