@@ -86,7 +86,7 @@ def test_a_student_learns_from_the_teachers_word(student: RunConfig, paths: RunP
 
 def test_a_teacher_that_tells_other_labels_apart_is_refused(student: RunConfig, paths: RunPaths, runs: Path) -> None:
     other = student.model_copy(update={"labels": ("negative", "positive")})
-    with pytest.raises(RunError, match="tells .* apart, not"):
+    with pytest.raises(RunError, match=r"tells .* apart, not"):
         distill.distill(other, paths, runs, lambda _: None)
 
 
