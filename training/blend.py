@@ -1,7 +1,8 @@
-"""Weighs the two branches on dev: how much of each, and how sharp the sum.
+"""Weighs the two branches on dev: how much of each.
 
 Each branch was fitted to predict alone, so that the n-grams, which all but memorise the training rows, leave the
-recurrent branch its gradient; adding their logits is then a product of two experts (Hinton 2002).
+recurrent branch its gradient; adding their logits is then a product of two experts (Hinton 2002). How sharp the sum
+is to be is no matter of the graph: the package has a temperature for that (`training.calibration`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +19,13 @@ from training.models.classifier import Classifier
 from training.scores import decide, score
 
 Floats = NDArray[np.float32]
-SHARPNESS = np.geomspace(0.5, 3.0, 31)
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """The n-grams' share, the factor on the sum, each share's mean dev score, and the chosen one's figure a set."""
+    """The n-grams' share, each share's mean dev score, and the chosen one's figure a set."""
 
     ngram_share: float
-    sharpness: float
     dev: dict[float, float]
     figures: dict[str, float]
 
@@ -51,10 +50,7 @@ def blend(
     config: BlendConfig,
     say: Callable[[str], None],
 ) -> Blend:
-    """Choose the share with the best mean dev score, then the sharpness with the least dev loss, and set both.
-
-    A network without n-grams has share 0.
-    """
+    """Choose the share with the best mean dev score, and set it; a network without n-grams has share 0."""
     members = {name: _member(network, batches) for name, batches in dev.items()}
     shares = config.ngram_shares if network.ngrams is not None else (0.0,)
     figures = {share: _figures(members, sets, share) for share in shares}
@@ -64,10 +60,9 @@ def blend(
             f"blend: n-grams {share:.2f}: dev {mean:.4f} " + " ".join(f"{k} {v:.4f}" for k, v in figures[share].items())
         )
     share = max(means, key=means.__getitem__)
-    sharpness = min(SHARPNESS, key=lambda factor: sum(_loss(one, share, factor) for one in members.values()))
-    network.recurrent_scale.fill_((1 - share) * sharpness)
-    network.ngram_scale.fill_(share * sharpness)
-    return Blend(share, float(sharpness), means, figures[share])
+    network.recurrent_scale.fill_(1 - share)
+    network.ngram_scale.fill_(share)
+    return Blend(share, means, figures[share])
 
 
 def run(branch: nn.Module, batches: DevBatches) -> Floats:
@@ -95,10 +90,3 @@ def _figures(members: Mapping[str, _Member], sets: Sequence[DataSet], share: flo
         decided = decide(member.mixed(share), member.classes)
         found[one.name] = score(member.labels, decided, member.classes).of(one.metric)
     return found
-
-
-def _loss(member: _Member, share: float, sharpness: float) -> float:
-    logits = np.where(member.classes, member.mixed(share) * sharpness, -np.inf)  # [rows, C]
-    shifted = logits - logits.max(axis=1, keepdims=True)  # [rows, C]
-    log_odds = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # [rows, C]
-    return float(-log_odds[np.arange(len(logits)), member.labels].mean())

@@ -1,31 +1,36 @@
 """The model card, README.md of a package: what it is, how it measures, what it is made of, where it ends."""
 
 from app.modelpack.manifest import Evaluation, Manifest
+from training import sections
 from training.baselines.measure import TITLES
 from training.config import DataSet, Metric, RunConfig
+from training.findings import Findings
 from training.parity import Checks
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_recall": "macro-recall"}
 
 
-def card(manifest: Manifest, config: RunConfig, checks: Checks) -> str:
-    """Return the card as Markdown."""
-    parts = [
-        f"# {manifest.name} {manifest.version}",
-        config.summary,
-        _facts(manifest),
-        "## Figures",
-        _figures(manifest, config),
-        "## Checks at pack time",
-        _checks(checks),
-        "## Data",
-        _data(config),
-        "## Limits",
-        "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest, config), *config.limits)),
-        "## Rebuild",
-        _rebuild(manifest, config),
-    ]
-    return "\n\n".join(parts) + "\n"
+def card(manifest: Manifest, config: RunConfig, found: Findings) -> str:
+    """Return the card as Markdown; a section of which nothing was measured is left out."""
+    split = manifest.evaluation[0].split
+    parts = {
+        "Figures": _figures(manifest, config),
+        "Goals": sections.goals(manifest, config),
+        "Certainty": sections.certainty(found, TITLES),
+        "Calibration": sections.calibrated(manifest.calibration, found, split) if manifest.calibration else None,
+        "8 bits": sections.int8(manifest, config, found),
+        "Negation and contrast": sections.negation(found.contrast) if found.contrast else None,
+        "Text it never saw": sections.unseen(found),
+        "Seeds": sections.seeds(found),
+        "Speed": sections.speed(found.speed),
+        "Checks at pack time": _checks(found.checks),
+        "Data": _data(config),
+        "Limits": "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest, config, found), *config.limits)),
+        "Rebuild": _rebuild(manifest, config),
+    }
+    head = [f"# {manifest.name} {manifest.version}", config.summary, _facts(manifest)]
+    body = [f"## {title}\n\n{text}" for title, text in parts.items() if text]
+    return "\n\n".join([*head, *body]) + "\n"
 
 
 def _facts(manifest: Manifest) -> str:
@@ -75,24 +80,25 @@ def best_baseline(one: Evaluation, metric: Metric) -> tuple[str, float]:
     return TITLES[name], one.baselines[name][metric]
 
 
-def _shortfalls(manifest: Manifest, config: RunConfig) -> list[str]:
+def _shortfalls(manifest: Manifest, config: RunConfig, found: Findings) -> list[str]:
     lines = []
     for one in manifest.evaluation:
         metric = next(wanted.metric for wanted in config.sets if wanted.name == one.data)
         title, figure = best_baseline(one, metric)
         if one.metrics[metric] < figure:
             lines.append(f"Below {title} on {one.data} by {100 * (figure - one.metrics[metric]):.1f} points.")
+    silent = {name: one.unanswered for name, one in found.sets.items() if one.unanswered}
+    lines += [f"{rows} rows of {name} have no word that it knows, and count as wrong." for name, rows in silent.items()]
     return lines
 
 
 def _checks(checks: Checks) -> str:
-    by_set = ", ".join(f"{name} {share:.2%}" for name, share in checks.int8_agreement_by_set.items())
     return "\n".join(
         [
             f"- Largest difference of a logit between torch and the fp32 graph: {checks.torch_difference:.1e}.",
             f"- Between a row alone and padded in a batch (fp32): {checks.padding_difference:.1e}.",
             f"- Between the logits and the sum of `attribution` plus bias (fp32): {checks.attribution_difference:.1e}.",
-            f"- Same label from int8 and fp32 on dev: {checks.int8_agreement:.2%} of rows ({by_set}).",
+            f"- Same label from int8 and fp32 on dev: {checks.int8_agreement:.2%} of rows.",
         ]
     )
 

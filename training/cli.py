@@ -15,6 +15,7 @@ import training.contrast
 import training.distill
 import training.evaluate
 import training.export
+import training.holdout
 import training.pack
 import training.prepare
 import training.pretrain
@@ -138,6 +139,25 @@ def train(
             paths = _paths(run, runs)
             training.train.train(run, paths, _say, resume=resume)
             shutil.copyfile(config, paths.config)
+
+
+@app.command()
+def holdout(
+    config: ConfigPath,
+    *,
+    runs: Runs = Path("runs"),
+    sets: Annotated[str, typer.Option(help="Sets to hold out, parted by commas; all of them if none is named.")] = "",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Fewer than the run's, to be done sooner.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Take up what is there; otherwise start anew.")] = True,
+) -> None:
+    """Train without one set at a time and score on that set: how well the model does on text it never saw."""
+    run = _load(config)
+    with _complaints():
+        training.train.prepare_torch(threads)
+        paths, names = _paths(run, runs), [name.strip() for name in sets.split(",") if name.strip()]
+        training.holdout.hold_out(run, paths, sets=names, epochs=epochs, resume=resume, say=_say)
+        _say(f"holdout: wrote {paths.heldout} and {paths.heldout.with_suffix('.md').name}")
 
 
 @app.command()

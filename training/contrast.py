@@ -97,11 +97,14 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def contrast(served: Served, path: Path) -> Contrast:
-    """Ask the package for the label of every text, with all its labels open; `DataError` where the file is no use."""
-    pairs = read_pairs(path)
-    unknown = sorted({label for one in pairs for label in (one.a_label, one.b_label)} - set(served.labels))
-    if unknown:
-        raise DataError(f"{path}: label {unknown[0]!r} is none of {', '.join(served.labels)}")
+    """Ask the package for the label of every text, with all its labels open.
+
+    A pair with a label that the package lacks is left out; `DataError` where none is left.
+    """
+    known = set(served.labels)
+    pairs = [one for one in read_pairs(path) if {one.a_label, one.b_label} <= known]
+    if not pairs:
+        raise DataError(f"{path}: no pair has labels among {', '.join(served.labels)}")
     said = labels_of(served, [text for one in pairs for text in (one.a, one.b)])
     heard = [Heard(pair, a, b) for pair, a, b in zip(pairs, said[::2], said[1::2], strict=True)]
     kinds = Counter(pair.kind for pair in pairs)

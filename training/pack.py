@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,21 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.modelpack import manifest as schema
-from app.modelpack.manifest import Evaluation, File, Graph, Limits, Manifest
+from app.modelpack.manifest import Calibration, Evaluation, File, Graph, Limits, Manifest
 from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.session import Session
-from training import card, parity, plots
+from training import card, findings, parity, plots
 from training.baselines.kept import FOLDER, Kept
 from training.baselines.measure import measure
 from training.config import RunConfig
 from training.data import file_of, read_split
-from training.evaluate import evaluate, open_served
+from training.evaluate import Evaluated, Served, evaluate, open_served
 from training.export import graph_spec
+from training.parity import Answers, Checks
 from training.paths import RunPaths
 from training.prepare import dev as open_dev
 from training.tokenizer import PAD_ID, UNK_ID
@@ -35,7 +33,6 @@ from training.train import load_network
 LIBRARIES = ("torch", "lightning", "tokenizers", "onnx", "onnxruntime", "scikit-learn", "scipy", "numpy", "datasets")
 FP32, INT8, TOKENIZER, CARD, REPORT = "model.onnx", "model.int8.onnx", "tokenizer.json", "README.md", "report"
 Say = Callable[[str], None]
-Counts = dict[str, tuple[list[str], NDArray[np.int64]]]
 
 
 def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split: str, say: Say) -> Path:
@@ -43,30 +40,35 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
 
     `split` is the one whose figures the card reports; its rows are read here for the first time.
     """
-    checks = _check(config, paths)
+    checks, dev = _check(config, paths)
     say(f"pack: {checks}")
+    calibration = findings.calibrate(dev)
+    say(f"pack: {calibration}")
     models.mkdir(parents=True, exist_ok=True)
     # A name that begins with a dot is no package to the service, which may be watching this folder.
     with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
         staged = Path(beside) / config.name / str(config.version)
         _copy(paths, staged)
-        bare = _manifest(config, staged, provenance=_provenance(config, data, paths, checks))
+        bare = _manifest(config, staged, calibration, provenance=_provenance(config, data, paths, checks))
         _write(bare, staged)
-        evaluations, counts = _evaluate(config, data, paths, staged, split=split, say=say)
-        plots.learning_curves(paths.logs, staged / REPORT / "learning-curves.png")
-        plots.confusion_matrices(counts, split, staged / REPORT / "confusion.png")
-        scored = bare.model_copy(update={"evaluation": evaluations})
-        (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
+        served = open_served(staged)
+        evaluations, evaluated = _evaluate(config, data, paths, served, split=split, say=say)
+        found = findings.gather(config, paths, served, checks=checks, dev=dev, evaluated=evaluated, split=split)
+        _draw(paths, staged / REPORT, evaluated, calibration, split=split)
+        provenance = bare.provenance | {"findings": found.provenance()}
+        scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
+        (staged / CARD).write_text(card.card(scored, config, found), encoding="utf-8")
         _write(scored.model_copy(update={"files": _files(staged)}), staged)
         open_package(staged)
         return _place(staged, models / config.name / str(config.version))
 
 
-def _check(config: RunConfig, paths: RunPaths) -> parity.Checks:
+def _check(config: RunConfig, paths: RunPaths) -> tuple[Checks, dict[str, Answers]]:
     first, second = _graphs(config)
     fp32 = Session(first, paths.need(paths.fp32, "export").read_bytes(), choose("cpu"))
     int8 = Session(second, paths.need(paths.int8, "export").read_bytes(), choose("cpu"))
-    return parity.check(load_network(config, paths), fp32, int8, open_dev(config, paths), config)
+    dev = parity.answers(fp32, int8, open_dev(config, paths))
+    return parity.check(load_network(config, paths), fp32, dev, config), dev
 
 
 def _graphs(config: RunConfig) -> list[Graph]:
@@ -80,7 +82,7 @@ def _copy(paths: RunPaths, staged: Path) -> None:
         shutil.copyfile(source, staged / name)
 
 
-def _manifest(config: RunConfig, staged: Path, provenance: dict[str, Any]) -> Manifest:
+def _manifest(config: RunConfig, staged: Path, calibration: Calibration, provenance: dict[str, Any]) -> Manifest:
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         name=config.name,
@@ -99,11 +101,12 @@ def _manifest(config: RunConfig, staged: Path, provenance: dict[str, Any]) -> Ma
         limits=Limits(max_tokens=config.tokenizer.max_tokens),
         graphs=_graphs(config),
         files=_files(staged),
+        calibration=calibration,
         provenance=provenance,
     )
 
 
-def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: parity.Checks) -> dict[str, Any]:
+def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: Checks) -> dict[str, Any]:
     splits = [(one.name, split) for one in config.sets for split in (*(part.split for part in one.train), "dev")]
     return {
         "config": config.model_dump(mode="json"),
@@ -115,16 +118,15 @@ def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: parity.C
 
 
 def _evaluate(
-    config: RunConfig, data: Path, paths: RunPaths, staged: Path, *, split: str, say: Say
-) -> tuple[list[Evaluation], Counts]:
-    served = open_served(staged)
+    config: RunConfig, data: Path, paths: RunPaths, served: Served, *, split: str, say: Say
+) -> tuple[list[Evaluation], dict[str, Evaluated]]:
     baselines = _baselines(config, data, paths, split=split, say=say)
     today = datetime.now(tz=UTC).date()
     evaluations: list[Evaluation] = []
-    counts: Counts = {}
+    evaluated: dict[str, Evaluated] = {}
     for one in config.sets:
         found = evaluate(served, read_split(data, one.name, split, config.labels))
-        counts[one.name] = (found.labels, found.counts)
+        evaluated[one.name] = found
         evaluations.append(
             Evaluation(
                 data=one.name,
@@ -139,7 +141,17 @@ def _evaluate(
             )
         )
         say(f"pack: {card.measured(evaluations[-1], config)}")
-    return evaluations, counts
+    return evaluations, evaluated
+
+
+def _draw(
+    paths: RunPaths, report: Path, evaluated: Mapping[str, Evaluated], calibration: Calibration, *, split: str
+) -> None:
+    plots.learning_curves(paths.logs, report / "learning-curves.png")
+    counts = {name: (one.labels, one.counts) for name, one in evaluated.items()}
+    plots.confusion_matrices(counts, split, report / "confusion.png")
+    judged = {name: one.judged for name, one in evaluated.items()}
+    plots.reliability_diagrams(judged, calibration.temperature, split, report / "calibration.png")
 
 
 def _baselines(

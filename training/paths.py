@@ -8,19 +8,28 @@ from training.errors import RunError
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """The files of one run: <runs>/<name>/..."""
+    """The files of one run: <runs>/<name>/...
+
+    A run `below` another takes what stands before the labels from that other's folder: tokenizer, encoded
+    splits, pre-trained weights.
+    """
 
     root: Path
+    prepared_in: Path | None = None
+
+    def below(self, *parts: str) -> "RunPaths":
+        """Return the paths of a run in a folder of this one, on the same prepared data."""
+        return RunPaths(self.root.joinpath(*parts), self.prepared_in or self.root)
 
     @property
     def tokenizer(self) -> Path:
         """Write of `prepare`: the trained tokenizer."""
-        return self.root / "tokenizer.json"
+        return (self.prepared_in or self.root) / "tokenizer.json"
 
     @property
     def prepared(self) -> Path:
         """Write of `prepare`: one .npz for each encoded split."""
-        return self.root / "prepared"
+        return (self.prepared_in or self.root) / "prepared"
 
     @property
     def pretrain_logs(self) -> Path:
@@ -35,7 +44,7 @@ class RunPaths:
     @property
     def pretrained(self) -> Path:
         """Write of `pretrain`: embedding and recurrent weights to start from."""
-        return self.root / "pretrained.safetensors"
+        return (self.prepared_in or self.root) / "pretrained.safetensors"
 
     @property
     def pretrain_report(self) -> Path:
@@ -110,6 +119,16 @@ class RunPaths:
     def int8(self) -> Path:
         """Write of `export`: the graph quantized to 8 bits."""
         return self.root / "model.int8.onnx"
+
+    @property
+    def heldout(self) -> Path:
+        """Write of `holdout`: each set by a network that never saw it."""
+        return self.root / "holdout" / "holdout.json"
+
+    @property
+    def seeds(self) -> Path:
+        """Dev figures of the same run under other seeds, for the card, if there are any."""
+        return self.root / "seeds.json"
 
     def need(self, path: Path, verb: str) -> Path:
         """Return the path if it exists; otherwise `RunError` says which verb makes it."""

@@ -1,15 +1,24 @@
-"""The pictures of a package's report: learning curves and a confusion matrix."""
+"""The pictures of a package's report: learning curves, confusion matrices and reliability diagrams."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from training.calibration import Judged, reliability
+
 WIDTH_IN, DPI = 9.0, 110
+MAX_WIDTH_IN = 11.0
 SMOOTH_STEPS = 20
+# Up to so many labels a cell of a confusion matrix says share and rows.
+COUNTED_LABELS = 5
+LEAST_SHARE = 0.005
+LABEL_CHARS = 18
 
 mpl.use("Agg")
 
@@ -45,27 +54,69 @@ def learning_curves(logs: Path, out: Path) -> None:
 
 def confusion_matrices(counts: dict[str, tuple[list[str], NDArray[np.int64]]], split: str, out: Path) -> None:
     """Draw one matrix a set, rows true and columns decided, each row as shares of its class."""
-    columns = min(4, len(counts))
-    lines = -(-len(counts) // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.7 * lines), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(lines, columns)).flatten()
-    for axis, (name, (labels, table)) in zip(axes, counts.items(), strict=False):
-        shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), share in np.ndenumerate(shares):
-            ink = "white" if share > 0.6 else "black"  # noqa: PLR2004 - where black on blue turns hard to read
-            axis.text(
-                column, row, f"{share:.2f}\n{table[row, column]}", ha="center", va="center", color=ink, fontsize=7
-            )
-        short = [label[:3] for label in labels]
-        axis.set_xticks(range(len(labels)), short)
-        axis.set_yticks(range(len(labels)), short)
-        axis.set(title=name, xlabel="decided", ylabel="true")
-        axis.title.set_fontsize(8)
-    for axis in axes[len(counts) :]:
-        axis.axis("off")
-    figure.suptitle(f"{split} split: share of the true class, and rows", fontsize=9)
+    most = max(len(labels) for labels, _ in counts.values())
+    side = max(2.6, 0.48 * most + 1.2)
+    figure, axes = _grid(len(counts), side, side, columns=max(1, int(MAX_WIDTH_IN / side)))
+    for axis, (name, (labels, table)) in zip(axes, counts.items(), strict=True):
+        _confusion(axis, labels, table)
+        axis.set_title(name, fontsize=8)
+        axis.set_xlabel("decided", fontsize=7)
+        axis.set_ylabel("true", fontsize=7)
+    told = "share of the true class, and rows" if most <= COUNTED_LABELS else "per cent of the true class"
+    figure.suptitle(f"{split} split: {told}", fontsize=9)
     figure.savefig(out, dpi=DPI)
+
+
+def reliability_diagrams(sets: Mapping[str, Judged], temperature: float, split: str, out: Path) -> None:
+    """Draw one diagram a set: share right against confidence, before and after the temperature (Guo et al. 2017).
+
+    A point is a bin, as large as its rows are many; on the diagonal a probability means what it says.
+    """
+    figure, axes = _grid(len(sets), 2.6, 2.8, columns=4)
+    for axis, (name, judged) in zip(axes, sets.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+        for label, found, ink in (
+            ("before", reliability(judged), "tab:orange"),
+            ("after", reliability(judged, temperature), "tab:blue"),
+        ):
+            full = found.rows > 0
+            size = 8 + 90 * found.rows[full] / found.rows.sum()
+            axis.plot(found.confidence[full], found.right[full], color=ink, linewidth=1.0)
+            legend = f"{label}: ECE {100 * found.error:.1f}"
+            axis.scatter(found.confidence[full], found.right[full], s=size, color=ink, alpha=0.7, label=legend)
+        axis.set(xlim=(0.3, 1.02), ylim=(0, 1.02))
+        axis.set_title(name, fontsize=8)
+        axis.set_xlabel("confidence", fontsize=7)
+        axis.set_ylabel("share right", fontsize=7)
+        axis.tick_params(labelsize=6)
+        axis.legend(fontsize=6, loc="upper left", markerscale=0.5)
+    figure.suptitle(f"{split} split: temperature {temperature:.3f}", fontsize=9)
+    figure.savefig(out, dpi=DPI)
+
+
+def _grid(panels: int, width_in: float, height_in: float, columns: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, the places left over blank."""
+    columns = min(columns, panels)
+    lines = -(-panels // columns)
+    figure = Figure(figsize=(width_in * columns, height_in * lines + 0.3), layout="constrained")
+    axes = list(np.atleast_1d(figure.subplots(lines, columns)).flatten())
+    for axis in axes[panels:]:
+        axis.axis("off")
+    return figure, axes[:panels]
+
+
+def _confusion(axis: Axes, labels: list[str], table: NDArray[np.int64]) -> None:
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)  # [C, C]
+    few = len(labels) <= COUNTED_LABELS
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        # Of many labels a cell has room for one number, and most cells have nothing to say.
+        text = f"{share:.2f}\n{table[row, column]}" if few else f"{100 * share:.0f}" if share >= LEAST_SHARE else ""
+        ink = "white" if share > 0.6 else "black"  # noqa: PLR2004 - where black on blue turns hard to read
+        axis.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
+    short = [label if len(label) <= LABEL_CHARS else f"{label[: LABEL_CHARS - 1]}…" for label in labels]
+    axis.set_xticks(range(len(labels)), short, rotation=0 if few else 90, fontsize=7)
+    axis.set_yticks(range(len(labels)), short, fontsize=7)
 
 
 def _series(logs: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:

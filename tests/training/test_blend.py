@@ -26,15 +26,17 @@ def test_a_branch_that_knows_nothing_gets_the_smallest_share(run: TinyRun, dev: 
     assert found.ngram_share == 0.0
     assert found.dev[1.0] == pytest.approx(1 / 3)
     assert network.ngram_scale == 0.0
-    assert float(network.recurrent_scale) == pytest.approx(found.sharpness)
+    assert network.recurrent_scale == 1.0
 
 
-def test_sharpness_moves_no_label(run: TinyRun, dev: dict[str, DevBatches]) -> None:
+def test_the_chosen_share_stands_in_the_network_and_adds_up(run: TinyRun, dev: dict[str, DevBatches]) -> None:
     network = load_network(run.config, run.paths)
-    before = blend.run(network, dev["tiny"]).argmax(axis=1)
-    network.recurrent_scale.mul_(3)
-    network.ngram_scale.mul_(3)
-    np.testing.assert_array_equal(blend.run(network, dev["tiny"]).argmax(axis=1), before)
+    config = run.config.blend.model_copy(update={"ngram_shares": (0.25,)})
+    found = blend.blend(network, dev, run.config.sets, config, lambda _: None)
+    assert network.ngrams is not None
+    parts = 0.75 * blend.run(network.recurrent, dev["tiny"]) + 0.25 * blend.run(network.ngrams, dev["tiny"])
+    assert found.ngram_share == 0.25
+    np.testing.assert_allclose(blend.run(network, dev["tiny"]), parts, atol=1e-5)
 
 
 def test_a_network_without_ngrams_has_share_zero(run: TinyRun, dev: dict[str, DevBatches]) -> None:

@@ -84,9 +84,12 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path, lines: list[str], messa
         read_pairs(path)
 
 
-def test_a_label_that_the_package_lacks_is_named(run: TinyRun, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="label 'mixed' is none of negative, neutral, positive"):
-        contrast(open_served(run.package, threads=1), written(tmp_path, GOOD | {"b_label": "mixed"}))
+def test_a_pair_with_a_label_that_the_package_lacks_is_left_out(run: TinyRun, tmp_path: Path) -> None:
+    served = open_served(run.package, threads=1)
+    other = GOOD | {"b_label": "mixed"}
+    assert contrast(served, written(tmp_path, GOOD, other)).all.pairs == 1
+    with pytest.raises(DataError, match="no pair has labels among negative, neutral, positive"):
+        contrast(served, written(tmp_path, other))
 
 
 def test_only_sentiment_in_a_written_language_has_pairs() -> None:

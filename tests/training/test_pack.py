@@ -18,6 +18,7 @@ def test_a_package_opens_and_is_whole(run: TinyRun) -> None:
         "README.md",
         "model.int8.onnx",
         "model.onnx",
+        "report/calibration.png",
         "report/confusion.png",
         "report/learning-curves.png",
         "tokenizer.json",

@@ -24,14 +24,18 @@ def sessions(run: TinyRun) -> Sessions:
     return fp32, int8
 
 
+def answers(run: TinyRun, sessions: Sessions) -> dict[str, parity.Answers]:
+    return parity.answers(*sessions, prepare.dev(run.config, run.paths))
+
+
 def test_a_faithful_export_passes(run: TinyRun, sessions: Sessions) -> None:
-    dev = prepare.dev(run.config, run.paths)
-    found = parity.check(load_network(run.config, run.paths), *sessions, dev, run.config)
+    found = parity.check(load_network(run.config, run.paths), sessions[0], answers(run, sessions), run.config)
     assert found.torch_difference <= 1e-4
     assert found.padding_difference <= 1e-4
     assert found.attribution_difference <= 1e-4
     assert found.int8_agreement >= 0.99
     assert found.int8_agreement_by_set.keys() == {"tiny"}
+    assert found.int8_points == {"tiny": 0.0}
 
 
 def test_a_network_unlike_its_graph_is_refused(run: TinyRun, sessions: Sessions) -> None:
@@ -39,7 +43,7 @@ def test_a_network_unlike_its_graph_is_refused(run: TinyRun, sessions: Sessions)
     with torch.no_grad():
         network.recurrent.head.bias.add_(0.01)
     with pytest.raises(PackRefusedError, match="between torch and the fp32 graph; at most 1e-04"):
-        parity.check(network, *sessions, prepare.dev(run.config, run.paths), run.config)
+        parity.check(network, sessions[0], answers(run, sessions), run.config)
 
 
 class Flipped(Session):
@@ -55,9 +59,15 @@ class Flipped(Session):
 def test_an_int8_graph_that_decides_otherwise_is_refused(run: TinyRun, sessions: Sessions) -> None:
     fp32, int8 = sessions
     with pytest.raises(PackRefusedError, match="int8 and fp32 give the same label on 0"):
-        parity.check(
-            load_network(run.config, run.paths), fp32, Flipped(int8), prepare.dev(run.config, run.paths), run.config
-        )
+        parity.check(load_network(run.config, run.paths), fp32, answers(run, (fp32, Flipped(int8))), run.config)
+
+
+def test_an_int8_graph_that_costs_more_than_the_gate_is_refused(run: TinyRun, sessions: Sessions) -> None:
+    lax = run.config.model_copy(update={"gates": run.config.gates.model_copy(update={"int8_agreement": 0.0})})
+    dev = answers(run, (sessions[0], Flipped(sessions[1])))
+    assert parity.cost(dev["tiny"], "accuracy") == pytest.approx(100.0)
+    with pytest.raises(PackRefusedError, match=r"int8 costs 100\.00 points on tiny; at most 0\.3"):
+        parity.check(load_network(run.config, run.paths), sessions[0], dev, lax)
 
 
 class Leaking(Flipped):

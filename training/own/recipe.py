@@ -102,7 +102,12 @@ def recipe(about: About, parts: Mapping[Part, Sequence[Example]], normalization:
         loop=loop,
         blend=BlendConfig(ngram_shares=tuple(round(0.1 * step, 1) for step in range(11))),
         # Of a dev split of fifty rows, one near tie is two per cent.
-        gates=GateConfig(parity=1e-4, int8_agreement=max(0.0, 1 - max(0.03, 2 / size.dev_rows))),
+        gates=GateConfig(
+            parity=1e-4,
+            int8_agreement=max(0.0, 1 - max(0.03, 2 / size.dev_rows)),
+            # Of few rows, one decided otherwise is more than the gate of a large set.
+            int8_points=max(0.3, 100 * 3 / size.dev_rows),
+        ),
         sets=(
             DataSet(
                 name=about.name,
