@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,7 +36,8 @@ class Strict(BaseModel):
 class StudySet(Strict):
     """A labelled set that runs train and are scored on: `train_rows` of its `split`, `dev_rows` of its dev split.
 
-    `balance` is that of its training part (see `TrainPart`).
+    `balance` is that of its training part (see `TrainPart`); `settings` are overrides of the base that its
+    language asks for.
     """
 
     name: Name
@@ -48,6 +49,7 @@ class StudySet(Strict):
     dev_rows: Positive
     balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     source: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class ExtraSplit(Strict):

@@ -19,7 +19,8 @@ SIDES: tuple[Side, ...] = ("off", "on")
 class Technique(Strict):
     """One thing that a run does or does not: overrides of the base for either side.
 
-    `by_set` holds what `on` says differently for one set, such as the name of unlabelled text in its language.
+    `by_set` and `off_by_set` hold what either side says differently for one set, such as the name of unlabelled text in
+    its language.
     """
 
     name: Annotated[str, StringConstraints(min_length=1)]
@@ -29,10 +30,12 @@ class Technique(Strict):
     off: Overrides = Field(default_factory=dict)
     on: Overrides
     by_set: dict[str, Overrides] = Field(default_factory=dict)
+    off_by_set: dict[str, Overrides] = Field(default_factory=dict)
 
     def overrides(self, side: Side, set_name: str) -> Overrides:
         """Return what one side changes of the base on one set."""
-        return self.off if side == "off" else self.on | self.by_set.get(set_name, {})
+        common, own = (self.off, self.off_by_set) if side == "off" else (self.on, self.by_set)
+        return common | own.get(set_name, {})
 
 
 class Cell(Strict):
@@ -77,7 +80,7 @@ class Comparison(Strict):
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"{what}: one occurs twice in {names}")
-        asked = {name for one in self.techniques for name in one.by_set} | (
+        asked = {name for one in self.techniques for name in (*one.by_set, *one.off_by_set)} | (
             {self.latency.set} if self.latency else set()
         )
         if strange := sorted(asked - set(sets)):
@@ -123,7 +126,7 @@ def run_config(
             {"name": one.name, "metric": one.metric, "train": [part], "title": one.name, "source": "", "licence": ""}
         ],
     }
-    table = overridden({**base, **identity}, {"loop.dev_rows": one.dev_rows} | changed, where)
+    table = overridden({**base, **identity}, {"loop.dev_rows": one.dev_rows} | one.settings | changed, where)
     return validated(RunConfig, table, where)
 
 

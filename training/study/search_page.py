@@ -8,6 +8,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
+from training.config import validated
 from training.study.material import Strict
 from training.study.paired import CONFIDENCE, paired
 from training.study.results import Run, machine
@@ -45,6 +46,11 @@ class SearchResults(Strict):
         """Write as JSON, one that a person can read."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> SearchResults:
+    """Read what `SearchResults.write` wrote."""
+    return validated(SearchResults, json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def collect(plan: Search, study: optuna.Study, confirmed: Mapping[str, tuple[Run, ...]]) -> SearchResults:

@@ -1,6 +1,5 @@
 """A search from its file to its page: trials, pruning, resuming."""
 
-import json
 import time
 import tomllib
 from pathlib import Path
@@ -15,11 +14,10 @@ from typer.testing import CliRunner
 from tests.training.conftest import DATA
 from tests.training.study.test_space import SEARCH
 from training.cli import app
-from training.config import validated
 from training.loop import DEV_SCORE
 from training.study import search, space
 from training.study.material import Material, lay_out
-from training.study.search_page import SearchResults, fragment, page
+from training.study.search_page import SearchResults, fragment, page, read
 from training.study.space import Search
 
 
@@ -48,8 +46,7 @@ def options(root: Path) -> list[str]:
 
 @pytest.fixture
 def found(folder: Path) -> SearchResults:
-    text = (folder / "docs" / "search" / "results.json").read_text("utf-8")
-    return validated(SearchResults, json.loads(text), "results.json")
+    return read(folder / "docs" / "search" / "results.json")
 
 
 def test_every_trial_has_its_settings_and_its_scores_by_epoch(found: SearchResults) -> None:
