@@ -1,7 +1,7 @@
 """What pack measures beside the figures: calibration, certainty, negation, speed; and what a run's folder adds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.modelpack.manifest import Calibration
 from training import bootstrap, calibration
+from training.baselines.measure import Measured
 from training.bootstrap import Interval
 from training.calibration import Judged
 from training.config import Metric, RunConfig
@@ -76,6 +77,7 @@ def gather(
     checks: Checks,
     dev: Mapping[str, Answers],
     evaluated: Mapping[str, Evaluated],
+    baselines: Mapping[str, Measured],
     split: str,
 ) -> Findings:
     """Measure what is left to measure of a staged package, and read what the run's folder adds."""
@@ -88,7 +90,7 @@ def gather(
         sets[one.name] = SetFindings(
             unanswered=found.unanswered,
             errors={name: errors(rows, manifest.temperature) for name, rows in judged.items()},
-            intervals=intervals(found, one.metric),
+            intervals=intervals(found, one.metric, _decisions(baselines[one.name], config.labels)),
         )
     return Findings(
         checks=checks,
@@ -121,16 +123,20 @@ def errors(judged: Judged, temperature: float) -> Errors:
     )
 
 
-def intervals(
-    found: Evaluated, metric: Metric, baselines: Mapping[str, NDArray[np.int64]] | None = None
-) -> dict[str, Interval]:
-    """Return the network's interval, and that of its lead over each baseline whose decisions int64[rows] are known."""
+def intervals(found: Evaluated, metric: Metric, baselines: Mapping[str, NDArray[np.int64]]) -> dict[str, Interval]:
+    """Return the network's interval, and that of its lead over each baseline of the decisions int64[rows]."""
     classes = found.judged.classes
     against = {
         name: bootstrap.difference(found.truth, found.decided, decided, classes, metric)
-        for name, decided in (baselines or {}).items()
+        for name, decided in baselines.items()
     }
     return {NETWORK: bootstrap.alone(found.truth, found.decided, classes, metric)} | against
+
+
+def _decisions(measured: Measured, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Return each baseline's decisions int64[rows] as columns of `labels`."""
+    column = {label: at for at, label in enumerate(labels)}
+    return {one.name: np.array([column[label] for label in one.decided]) for one in measured.baselines}
 
 
 def _seeds(paths: RunPaths) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from app.runtime.providers import choose
 from app.runtime.session import Session
 from training import card, findings, parity, plots
 from training.baselines.kept import FOLDER, Kept
-from training.baselines.measure import measure
+from training.baselines.measure import Measured, measure
 from training.config import RunConfig
 from training.data import file_of, read_split
 from training.evaluate import Evaluated, Served, evaluate, open_served
@@ -52,8 +52,11 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
         bare = _manifest(config, staged, calibration, provenance=_provenance(config, data, paths, checks))
         _write(bare, staged)
         served = open_served(staged)
-        evaluations, evaluated = _evaluate(config, data, paths, served, split=split, say=say)
-        found = findings.gather(config, paths, served, checks=checks, dev=dev, evaluated=evaluated, split=split)
+        baselines = _baselines(config, data, paths, split=split, say=say)
+        evaluations, evaluated = _evaluate(config, data, served, baselines, split=split, say=say)
+        found = findings.gather(
+            config, paths, served, checks=checks, dev=dev, evaluated=evaluated, baselines=baselines, split=split
+        )
         _draw(paths, staged / REPORT, evaluated, calibration, split=split)
         provenance = bare.provenance | {"findings": found.provenance()}
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
@@ -118,9 +121,8 @@ def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: Checks) 
 
 
 def _evaluate(
-    config: RunConfig, data: Path, paths: RunPaths, served: Served, *, split: str, say: Say
+    config: RunConfig, data: Path, served: Served, baselines: Mapping[str, Measured], *, split: str, say: Say
 ) -> tuple[list[Evaluation], dict[str, Evaluated]]:
-    baselines = _baselines(config, data, paths, split=split, say=say)
     today = datetime.now(tz=UTC).date()
     evaluations: list[Evaluation] = []
     evaluated: dict[str, Evaluated] = {}
@@ -135,8 +137,8 @@ def _evaluate(
                 precision=served.precision,
                 labels=found.labels,
                 metrics=found.figures(),
-                baseline=baselines[one.name]["lr"],
-                baselines=baselines[one.name],
+                baseline=baselines[one.name].metrics()["lr"],
+                baselines=baselines[one.name].metrics(),
                 measured_on=today,
             )
         )
@@ -154,15 +156,13 @@ def _draw(
     plots.reliability_diagrams(judged, calibration.temperature, split, report / "calibration.png")
 
 
-def _baselines(
-    config: RunConfig, data: Path, paths: RunPaths, *, split: str, say: Say
-) -> dict[str, dict[str, dict[str, float]]]:
+def _baselines(config: RunConfig, data: Path, paths: RunPaths, *, split: str, say: Say) -> dict[str, Measured]:
     # They depend on the data alone and take minutes: every run of a folder of runs shares what was measured once.
     kept = Kept(paths.root.parent / FOLDER)
     found = {}
     for one in config.sets:
         (measured,) = measure(data, config, one, [split], kept=kept, say=say)
-        found[one.name] = measured.metrics()
+        found[one.name] = measured
         for name, why in measured.not_run.items():
             say(f"pack: baseline {one.name}: {name} is left out: {why}")
     return found

@@ -94,6 +94,11 @@ def test_a_package_holds_calibration_and_findings(run: TinyRun) -> None:
     found = manifest.provenance["findings"]
     assert found["sets"]["tiny"]["errors"].keys() == {"dev", "test"}
     assert found["sets"]["tiny"]["intervals"][NETWORK] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    leads = found["sets"]["tiny"]["intervals"]
+    assert leads.keys() == {NETWORK, *manifest.evaluation[0].baselines}
+    for name, figures in manifest.evaluation[0].baselines.items():
+        assert leads[name]["value"] == pytest.approx(1.0 - figures["accuracy"])
+        assert leads[name]["low"] <= leads[name]["value"] <= leads[name]["high"]
     assert found["contrast"]["pairs"] == 100
     assert [one["precision"] for one in found["speed"]["timings"]] == ["fp32", "int8"]
     text = (run.package / "README.md").read_text("utf-8")

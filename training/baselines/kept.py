@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,13 +15,14 @@ FOLDER = "baselines"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one baseline measured on one split: its scores, its choices, and the CPU seconds for both."""
+    """What one baseline measured on one split: its scores, its choices, the CPU seconds for both, each row's label."""
 
     name: str
     scores: Scores
     rows: int
     choice: Mapping[str, float]
     seconds: float
+    decided: Sequence[str]
 
     def line(self) -> dict[str, Any]:
         """Return the figures as one flat JSON object; the rows belong to the split."""
@@ -29,9 +30,9 @@ class Figures:
 
     @classmethod
     def of_line(cls, line: Mapping[str, Any]) -> Self:
-        """Read what `line` gave, with `rows` beside it."""
+        """Read what `line` gave, with what `Kept` writes beside it."""
         scores = Scores(line["accuracy"], line["macro_f1"], line["macro_recall"])
-        return cls(line["name"], scores, line["rows"], line["choice"], line["seconds"])
+        return cls(line["name"], scores, line["rows"], line["choice"], line["seconds"], _unpacked(line))
 
 
 class Kept:
@@ -49,12 +50,17 @@ class Kept:
         if not self._reuse:
             return None
         line = self._read(data).get(split, {}).get(name)
-        return Figures.of_line(line) if line and line["key"] == key else None
+        # Figures without decisions were kept by an earlier release.
+        return Figures.of_line(line) if line and line["key"] == key and "decided" in line else None
 
     def put(self, data: str, split: str, key: str, figures: Figures) -> None:
         """Keep the figures, in place of older ones; another process may be reading the file."""
         lines = self._read(data)
-        lines.setdefault(split, {})[figures.name] = figures.line() | {"rows": figures.rows, "key": key}
+        lines.setdefault(split, {})[figures.name] = figures.line() | {
+            "rows": figures.rows,
+            "key": key,
+            **_packed(figures.decided),
+        }
         path = self._path(data)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(f".{os.getpid()}")
@@ -73,3 +79,14 @@ class Kept:
         except json.JSONDecodeError as error:
             raise RunError(f"{path}: not JSON ({error}); delete it and the figures are measured again") from error
         return lines
+
+
+def _packed(decided: Sequence[str]) -> dict[str, Any]:
+    """Return one line for the labels of thousands of rows: their numbers among `labels`."""
+    labels = sorted(set(decided))
+    number = {label: str(at) for at, label in enumerate(labels)}
+    return {"labels": labels, "decided": " ".join(number[label] for label in decided)}
+
+
+def _unpacked(line: Mapping[str, Any]) -> list[str]:
+    return [line["labels"][int(number)] for number in line["decided"].split()]

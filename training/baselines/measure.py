@@ -145,7 +145,7 @@ def _score(
 def _figures(baseline: Baseline, problem: Problem, fitted: Fitted, scored: Rows, fit_seconds: float) -> Figures:
     decided, seconds = _timed(lambda: fitted.predict(scored.texts))
     scores = problem.score(scored.labels, decided)
-    return Figures(baseline.name, scores, len(scored), fitted.choice, round(fit_seconds + seconds, 2))
+    return Figures(baseline.name, scores, len(scored), fitted.choice, round(fit_seconds + seconds, 2), decided)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
