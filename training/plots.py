@@ -84,7 +84,7 @@ def reliability_diagrams(sets: Mapping[str, Judged], temperature: float, split: 
             axis.plot(found.confidence[full], found.right[full], color=ink, linewidth=1.0)
             legend = f"{label}: ECE {100 * found.error:.1f}"
             axis.scatter(found.confidence[full], found.right[full], s=size, color=ink, alpha=0.7, label=legend)
-        axis.set(xlim=(0.3, 1.02), ylim=(0, 1.02))
+        axis.set(xlim=(0, 1.02), ylim=(0, 1.02))
         axis.set_title(name, fontsize=8)
         axis.set_xlabel("confidence", fontsize=7)
         axis.set_ylabel("share right", fontsize=7)
