@@ -37,6 +37,7 @@ from training.own.make import Request, make
 from training.own.table import Form
 from training.paths import RunPaths
 from training.scores import Scores
+from training.trainer import Accelerator, Machines, first_process
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -95,6 +96,9 @@ def train(
     runs: Runs = Path("runs"),
     threads: Threads = 0,
     resume: Resume = True,
+    accelerator: Annotated[Accelerator, typer.Option(help="What the recurrent branch trains on.")] = "cpu",
+    devices: Annotated[int, typer.Option(min=1, help="Of them on each node, a process each.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each.")] = 1,
     table: Annotated[
         Path | None,
         typer.Option(
@@ -137,8 +141,9 @@ def train(
         elif config is not None:
             run = load(config)
             paths = _paths(run, runs)
-            training.train.train(run, paths, _say, resume=resume)
-            shutil.copyfile(config, paths.config)
+            training.train.train(run, paths, _say, resume=resume, machines=Machines(accelerator, devices, nodes))
+            if first_process():
+                shutil.copyfile(config, paths.config)
 
 
 @app.command()

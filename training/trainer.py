@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TextIO
 
 import lightning as pl
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -35,7 +36,8 @@ class Machines:
 
 def first_process() -> bool:
     """Return whether this is the process that keeps the run's files, before Lightning has started any other."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+    # Until then, what Lightning will start on another machine has that machine's rank and none of its own.
+    return int(getattr(rank_zero_only, "rank", 0)) == 0 and LightningEnvironment().node_rank() == 0
 
 
 def open_trainer(
