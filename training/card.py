@@ -111,6 +111,9 @@ def _data(config: RunConfig) -> str:
         "|---|---|---|---|",
     ]
     lines += [f"| {one.name}: {one.title} | {_parts(one)} | {one.source} | {one.licence} |" for one in config.sets]
+    if config.auxiliary:
+        second = ", ".join(f"{one.name} {one.split} ({one.rows_per_epoch})" for one in config.auxiliary)
+        lines += ["", f"Learnt beside them, through a head that is not in the package (rows an epoch): {second}."]
     return "\n".join(lines)
 
 

@@ -182,6 +182,20 @@ class DistillConfig(_Strict):
     texts: tuple[TaughtText, ...] = ()
 
 
+class AuxiliarySet(_Strict):
+    """A second labelled set that the recurrent branch learns beside its own, through a head that training alone has.
+
+    A row of it counts in the loss as `weight` rows of the network's own sets. It is never scored, and its texts do not
+    shape the tokenizer.
+    """
+
+    name: Name
+    split: str = "train"
+    labels: tuple[str, ...] = Field(min_length=2)
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    rows_per_epoch: Positive
+
+
 class LinearConfig(_Strict):
     """The fit of the n-gram branch: L2 strengths to choose from on dev, and where L-BFGS stops."""
 
@@ -221,6 +235,7 @@ class LoopConfig(_Strict):
     fgm_from: Share = 0.0
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     unfreeze_epochs: Annotated[int, Field(ge=0)] = 0
+    auxiliary_lm: NotNegative = 0.0
     ema_decay: Share
     patience: Positive
     dev_rows: Positive
@@ -304,6 +319,7 @@ class RunConfig(_Strict):
     blend: BlendConfig
     gates: GateConfig
     sets: tuple[DataSet, ...] = Field(min_length=1)
+    auxiliary: tuple[AuxiliarySet, ...] = ()
 
     @model_validator(mode="after")
     def _labels_are_the_tasks(self) -> Self:
@@ -335,10 +351,30 @@ class RunConfig(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _tokens_to_tell_are_unseen(self) -> Self:
+        weight, model = self.loop.auxiliary_lm, self.model
+        if not weight:
+            return self
+        where = f"loop.auxiliary_lm = {weight}"
+        if model.recurrent_norm == "batch":
+            raise ValueError(f'{where}: expected recurrent_norm = "none", that is torch\'s own cells')
+        if model.bidirectional and model.layers > 1:
+            raise ValueError(f"{where}: expected layers = 1 where bidirectional, a second has seen the whole text")
+        if model.bidirectional and model.bigram_buckets:
+            raise ValueError(f"{where}: expected bigram_buckets = 0 where bidirectional, a pair holds the answer")
+        return self
+
+    @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [one.name for one in self.sets]
         if len(set(names)) < len(names):
             raise ValueError(f"sets: a name occurs twice in {names}")
+        for at, one in enumerate(self.auxiliary):
+            if one.name in names:
+                raise ValueError(f"auxiliary.{at}.name = {one.name!r}: expected a set that is not trained on already")
+            if len(set(one.labels)) < len(one.labels):
+                raise ValueError(f"auxiliary.{at}.labels: one occurs twice in {list(one.labels)}")
+            names.append(one.name)
         return self
 
 

@@ -1,7 +1,7 @@
 """Fits the recurrent branch with Lightning: the average of the weights, early stopping, resume after a kill."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import lightning as pl
@@ -14,7 +14,8 @@ from training.adversarial import adversarial_loss
 from training.batches import Batch, DevBatches
 from training.config import DataSet, LoopConfig
 from training.finetune import groups, thaw
-from training.losses import batch_loss
+from training.losses import batch_mean, row_losses
+from training.models.auxiliary import Auxiliary
 from training.models.masking import real
 from training.models.recurrent import RecurrentBranch
 from training.schedules import Schedule
@@ -40,9 +41,11 @@ class RecurrentTraining(pl.LightningModule):
         unk_id: int,
         word_dropout: float,
         seed: int,
+        auxiliary: Auxiliary | None = None,
     ) -> None:
         super().__init__()
         self.branch = branch
+        self.auxiliary = auxiliary
         self.averaged = AveragedModel(branch, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))  # type: ignore[no-untyped-call]
         self.averaged.requires_grad_(requires_grad=False)
         self.dev_scores: dict[str, Scores] = {}
@@ -64,7 +67,7 @@ class RecurrentTraining(pl.LightningModule):
             plain, loss = adversarial_loss(
                 lambda: self._loss(batch),
                 self.branch.embedding,
-                list(self.branch.parameters()),
+                [weight for _, weight in self._learning()],
                 real(batch.ids, batch.lens),
                 self._config.fgm_epsilon,
             )
@@ -82,11 +85,22 @@ class RecurrentTraining(pl.LightningModule):
         torch.manual_seed((self._seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
         hidden = torch.rand(batch.ids.shape).to(batch.ids.device) < self._word_dropout  # [B, T]
         ids = batch.ids.masked_fill(hidden, self._unk_id)  # [B, T]
-        return batch_loss(self.branch(ids, batch.lens), batch, self._config)  # []
+        if self.auxiliary is None:
+            losses = row_losses(self.branch(ids, batch.lens), batch, self._config)  # [B]
+        else:
+            logits, words = self.auxiliary(self.branch, ids, batch)  # [B, C + D], [B]
+            losses = row_losses(logits, batch, self._config) + self._config.auxiliary_lm * words  # [B]
+        return batch_mean(losses, batch)  # []
+
+    def _learning(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Give what learns by name: the branch's weights, then those that training alone has."""
+        yield from self.branch.named_parameters()
+        if self.auxiliary is not None:
+            yield from self.auxiliary.named_parameters(prefix="auxiliary")
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         """Clip by the norm of all gradients (Pascanu et al. 2013), or each entry by its value."""
-        weights = [weight for weight in self.branch.parameters() if weight.grad is not None]
+        weights = [weight for _, weight in self._learning() if weight.grad is not None]
         if self._config.gradient_clip:
             nn.utils.clip_grad_norm_(weights, self._config.gradient_clip)
         elif self._config.gradient_clip_value:
@@ -146,9 +160,7 @@ class RecurrentTraining(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov and Hutter 2019) with a rate that moves at every step; no decay on biases."""
-        optimizer = torch.optim.AdamW(
-            groups(self.branch.named_parameters(), self._config), betas=(0.9, 0.99), fused=True
-        )
+        optimizer = torch.optim.AdamW(groups(self._learning(), self._config), betas=(0.9, 0.99), fused=True)
         rates = LambdaLR(optimizer, lambda step: self._schedule(step))  # noqa: PLW0108 - a plain function is not pickled
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 

@@ -15,8 +15,13 @@ from training.config import LoopConfig
 
 def batch_loss(logits: Tensor, batch: Batch, config: LoopConfig) -> Tensor:
     """Return the weighted mean, float32[], of the rows' losses for logits float32[B, C]."""
+    return batch_mean(row_losses(logits, batch, config), batch)  # []
+
+
+def batch_mean(losses: Tensor, batch: Batch) -> Tensor:
+    """Return the weighted mean, float32[], of each row's losses float32[B]."""
     total = batch.weights.sum() if batch.total is None else batch.total  # []
-    return (row_losses(logits, batch, config) * batch.weights).sum() / total
+    return (losses * batch.weights).sum() / total  # []
 
 
 def row_losses(logits: Tensor, batch: Batch, config: LoopConfig) -> Tensor:

@@ -111,6 +111,7 @@ def _manifest(config: RunConfig, staged: Path, calibration: Calibration, provena
 
 def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: Checks) -> dict[str, Any]:
     splits = [(one.name, split) for one in config.sets for split in (*(part.split for part in one.train), "dev")]
+    splits += [(one.name, one.split) for one in config.auxiliary]
     return {
         "config": config.model_dump(mode="json"),
         "data_sha256": {f"{name}/{split}": _sha256(file_of(data, name, split)) for name, split in splits},

@@ -31,6 +31,10 @@ class RunPaths:
         """Write of `prepare`: one .npz for each encoded split."""
         return (self.prepared_in or self.root) / "prepared"
 
+    def auxiliary(self, name: str, split: str) -> Path:
+        """Write of `prepare`: a second set, whose labels are its own."""
+        return self.prepared / "auxiliary" / f"{name}.{split}.npz"
+
     @property
     def pretrain_logs(self) -> Path:
         """Write of `pretrain`: its folder of checkpoint and metrics.csv."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from training import corpus, tokenizer
+from training import auxiliary, corpus, tokenizer
 from training.batches import Source, class_weights
 from training.config import RunConfig
 from training.corpus import Corpus
@@ -26,6 +26,7 @@ def prepare(config: RunConfig, data: Path, paths: RunPaths, say: Callable[[str],
     }
     say(f"prepare: {sum(map(len, train.values()))} training rows in {len(train)} splits")
     beside = _beside(config, data)
+    second = [(one, auxiliary.read(data, one)) for one in config.auxiliary]
     seen = [*(rows.texts for rows in train.values()), *beside.values()]
     trained = tokenizer.train((text for texts in seen for text in texts), config.tokenizer)
     paths.root.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,10 @@ def prepare(config: RunConfig, data: Path, paths: RunPaths, say: Callable[[str],
         encoded = corpus.unlabelled(unlabelled, trained, config.tokenizer.max_tokens)
         encoded.save(_file(paths, name, split))
         say(f"prepare: {name}/{split}: {len(encoded)} texts without labels, {len(encoded.ids)} tokens")
+    for one, rows in second:
+        encoded = corpus.from_rows(rows, trained, one.labels, config.tokenizer.max_tokens)
+        encoded.save(paths.auxiliary(one.name, one.split))
+        say(f"prepare: {one.name}/{one.split}: {len(encoded)} rows of a second set, {len(encoded.ids)} tokens")
 
 
 def sources(config: RunConfig, paths: RunPaths) -> list[Source]:

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_model, save_model
 
-from training import checkpoints, linear, tokenizer
+from training import auxiliary, checkpoints, linear, tokenizer
 from training.batches import DevBatches, TrainBatches
 from training.blend import blend
 from training.config import RunConfig
@@ -36,6 +36,7 @@ SETTINGS: Any = {
     "ngrams": True,
     "loop": True,
     "sets": {"__all__": {"name", "metric", "train"}},
+    "auxiliary": True,
 }
 Say = Callable[[str], None]
 ONE_CPU = Machines()
@@ -138,7 +139,8 @@ def fit_recurrent(
 
     `watchers` see the run go by, and may end it by raising.
     """
-    batches = TrainBatches(open_sources(config, paths), config.loop, tokenizer.PAD_ID, config.seed)
+    sources = auxiliary.beside(open_sources(config, paths), auxiliary.sources(config, paths))
+    batches = TrainBatches(sources, config.loop, tokenizer.PAD_ID, config.seed)
     corpora = {name: corpus.head(config.loop.dev_rows) for name, corpus in open_dev(config, paths).items()}
     dev = {name: _batches(corpus, config) for name, corpus in corpora.items()}
     training = RecurrentTraining(
@@ -150,6 +152,7 @@ def fit_recurrent(
         unk_id=tokenizer.UNK_ID,
         word_dropout=config.model.word_dropout,
         seed=config.seed,
+        auxiliary=auxiliary.new_auxiliary(config, network.recurrent, sources),
     )
     last = paths.last if resume and paths.last.exists() else None
     with quiet(), paths.log.open("a", encoding="utf-8") as log:

@@ -125,5 +125,45 @@ def test_keys_that_contradict_each_other_are_refused_with_their_values(tmp_path:
         configs.load(edited(tmp_path, "epochs = 30", f"epochs = 30\n{keys}"))
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ('recurrent_norm = "batch"', r'loop\.auxiliary_lm = 0\.2: expected recurrent_norm = "none"'),
+        ("layers = 2", r"loop\.auxiliary_lm = 0\.2: expected layers = 1 where bidirectional"),
+        ("bigram_buckets = 64", r"loop\.auxiliary_lm = 0\.2: expected bigram_buckets = 0 where bidirectional"),
+    ],
+)
+def test_a_language_model_over_states_that_have_seen_the_answer_is_refused(
+    tmp_path: Path, model: str, message: str
+) -> None:
+    path = edited(tmp_path, "epochs = 30", "epochs = 30\nauxiliary_lm = 0.2")
+    text = path.read_text("utf-8").replace("attention = 8", f"attention = 8\n{model}")
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=message):
+        configs.load(path)
+    path.write_text(text.replace("attention = 8", "attention = 8\nbidirectional = false"), "utf-8")
+    if "norm" not in model:
+        assert configs.load(path).loop.auxiliary_lm == 0.2
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ('name = "tiny"\nlabels = ["a", "b"]', r"auxiliary\.0\.name = 'tiny': expected a set that is not trained on"),
+        ('name = "other"\nlabels = ["a", "a"]', r"auxiliary\.0\.labels: one occurs twice in \['a', 'a'\]"),
+        ('name = "other"\nlabels = ["a"]', r"auxiliary\.0\.labels: .*at least 2"),
+        ('name = "other"\nlabels = ["a", "b"]\nweight = 0.0', r"auxiliary\.0\.weight: .*greater than 0"),
+        ('name = "other"\nlabels = ["a", "b"]\nmetric = "accuracy"', r"unknown key 'auxiliary\.0\.metric'"),
+    ],
+)
+def test_a_second_set_that_cannot_be_learnt_beside_the_others_is_refused(
+    tmp_path: Path, keys: str, message: str
+) -> None:
+    path = tmp_path / "second.toml"
+    path.write_text(f"{TINY.read_text('utf-8')}\n[[auxiliary]]\n{keys}\nrows_per_epoch = 9\n", "utf-8")
+    with pytest.raises(ConfigError, match=message):
+        configs.load(path)
+
+
 def test_a_table_with_every_default_written_out_is_the_same_config(tiny: configs.RunConfig) -> None:
     assert configs.LoopConfig(**tiny.loop.model_dump()) == tiny.loop
