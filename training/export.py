@@ -14,6 +14,7 @@ from training.config import RunConfig
 from training.errors import ExportRefusedError
 from training.models.classifier import Classifier
 from training.paths import RunPaths
+from training.tables import shrink
 from training.tokenizer import UNK_ID
 from training.train import load_network
 
@@ -76,18 +77,14 @@ def export_fp32(network: Classifier, path: Path) -> None:
 
 
 def quantize(fp32: Path, int8: Path) -> None:
-    """Write the graph with 8-bit weights in LSTMs and lookup tables; pooling and head stay in fp32.
+    """Write the graph with 8-bit weights in the LSTM and the lookup tables; pooling and head stay in fp32.
 
-    ONNX Runtime has an 8-bit kernel for LSTM alone: GRU and plain RNN cells stay in fp32 too.
+    ONNX Runtime has an 8-bit kernel for LSTM alone: GRU and RNN cells stay in fp32.
     """
-    quantize_dynamic(
-        fp32,
-        int8,
-        op_types_to_quantize=["LSTM", "Gather"],
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True},
-    )
+    quantize_dynamic(fp32, int8, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
+    model = onnx.load(int8)
+    shrink(model)
+    onnx.save(model, int8)
 
 
 def graph_spec(file: str, precision: Precision, classes: int) -> Graph:
