@@ -1,7 +1,7 @@
 """Lookup tables in fewer bytes: one scale a row, where ONNX Runtime's own dynamic quantization has one a table.
 
-A vocabulary's rows differ in size a hundredfold, and a scale that fits the largest leaves rare words a few steps. A narrow
-table, whose scales would weigh as much as they save, is kept in half precision instead.
+A vocabulary's rows differ in size a hundredfold, and a scale that fits the largest leaves rare words a few steps. A
+narrow table, whose scales would weigh as much as they save, is kept in half precision instead.
 """
 
 import numpy as np
