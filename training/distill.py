@@ -4,7 +4,8 @@ The mean of several networks' probabilities errs less than any of them, and one 
 gain (Hinton et al. 2015); on text without labels it is the only teacher there is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,19 @@ Floats = NDArray[np.float32]
 
 
 def distill(config: RunConfig, paths: RunPaths, runs: Path, say: Callable[[str], None]) -> None:
-    """Write taught/<set>.<split>.npy, float32[rows, C]: the teachers' mean probabilities.
+    """Let the finished runs that the config names teach it.
 
     `RunError` where the config has no [distill], or a teacher is not trained or tells other labels apart.
     """
     if config.distill is None:
         raise RunError(f"{config.name}: the config has no [distill] section, so there is no teacher")
-    teachers = [_Teacher(config, RunPaths(runs / name)) for name in config.distill.teachers]
+    teach(config, paths, [_finished(config, RunPaths(runs / name)) for name in config.distill.teachers], say)
+
+
+def teach(config: RunConfig, paths: RunPaths, teachers: Sequence["Teacher"], say: Callable[[str], None]) -> None:
+    """Write taught/<set>.<split>.npy, float32[rows, C]: the teachers' mean probabilities."""
+    if config.distill is None:
+        raise RunError(f"{config.name}: the config has no [distill] section, so there is nothing to teach")
     wanted = {(one.name, part.split): one.name for one in config.sets for part in one.train}
     wanted |= {(one.name, one.split): one.like for one in config.distill.texts}
     for (name, split), like in wanted.items():
@@ -46,21 +53,27 @@ def distill(config: RunConfig, paths: RunPaths, runs: Path, say: Callable[[str],
         say(f"distill: {name}/{split}: {rows} rows, {certain:.0%} of them above 0.9")
 
 
-class _Teacher:
-    """A finished run, which reads its own prepared arrays of the same rows, in its own tokens."""
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A trained network, which reads its own prepared arrays of the same rows, in its own tokens."""
 
-    def __init__(self, student: RunConfig, paths: RunPaths) -> None:
-        self._paths = paths
-        self._config = load(paths.need(paths.config, "train"))
-        if self._config.labels != student.labels:
-            raise RunError(f"{paths.root}: tells {list(self._config.labels)} apart, not {list(student.labels)}")
-        self._network = load_network(self._config, paths)
+    config: RunConfig
+    paths: RunPaths
+    network: Classifier
 
     def probabilities(self, name: str, split: str, rows: int, classes: NDArray[np.bool_]) -> Floats:
-        corpus = split_of(self._paths, name, split)
+        """Return float32[rows, C] over the open classes bool[C]; `RunError` where it has other rows."""
+        corpus = split_of(self.paths, name, split)
         if len(corpus) != rows:
-            raise RunError(f"{self._paths.root}: {name}/{split} has {len(corpus)} rows there, {rows} here")
-        return probabilities(self._network, corpus, classes, self._config)
+            raise RunError(f"{self.paths.root}: {name}/{split} has {len(corpus)} rows there, {rows} here")
+        return probabilities(self.network, corpus, classes, self.config)
+
+
+def _finished(student: RunConfig, paths: RunPaths) -> Teacher:
+    config = load(paths.need(paths.config, "train"))
+    if config.labels != student.labels:
+        raise RunError(f"{paths.root}: tells {list(config.labels)} apart, not {list(student.labels)}")
+    return Teacher(config, paths, load_network(config, paths))
 
 
 def probabilities(network: Classifier, corpus: Corpus, classes: NDArray[np.bool_], config: RunConfig) -> Floats:

@@ -20,7 +20,7 @@ def compare(
     plan: Comparison, data: Path, root: Path, pages: Path, say: Say, *, processes: int, minutes: float
 ) -> Results:
     """Do what is left of the comparison, within `minutes`, and write its pages; what was not run is named there."""
-    material = lay_out(plan.sets, plan.extra, data, root)
+    material = lay_out(plan.sets, plan.extra, data, root, plan.added)
     ledger = Ledger(root / "runs.jsonl")
     run_all(jobs(plan, material), material, ledger, say, processes=processes, minutes=minutes)
     found = collect(plan, material, ledger, speeds(plan, material, say))

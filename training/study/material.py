@@ -9,8 +9,8 @@ import json
 import lzma
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,11 @@ from training.paths import RunPaths
 from training.prepare import DEV, prepare
 
 # What a preparation does not depend on. Anything else, known today or not, makes another preparation.
-NOT_PREPARED = {"name", "version", "summary", "limits", "seed", "model", "ngrams", "loop", "blend", "gates"}
+NOT_PREPARED = {"name", "version", "summary", "limits", "seed", "model", "distill", "ngrams", "loop", "blend", "gates"}
+
+# Settings that joined a run's schema when studies had runs already, with the value under which nothing has changed.
+# They are left out where they have it: the finished runs would be done again otherwise. A new setting goes here.
+LATER: dict[str, Any] = {"auxiliary": [], "loop.auxiliary_lm": 0.0}
 
 
 class Strict(BaseModel):
@@ -62,10 +66,14 @@ class ExtraSplit(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The folder of a study: the cut data, the preparations made of them, and a digest of the data."""
+    """The folder of a study: the cut data, the preparations made of them, and digests of the data.
+
+    `added` are the digests of the splits that count only where they are read.
+    """
 
     root: Path
     digest: str
+    added: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -74,8 +82,12 @@ class Material:
 
     def preparation(self, config: RunConfig) -> RunPaths:
         """Return where the preparation of a config's data lies; it need not be there yet."""
-        settings = config.model_dump(mode="json", exclude=NOT_PREPARED)
-        return RunPaths(self.root / "prepared" / fingerprint({"settings": settings, "data": self.digest}))
+        settings = {key: value for key, value in settings_of(config).items() if key not in NOT_PREPARED}
+        return RunPaths(self.root / "prepared" / fingerprint({"settings": settings, "data": self._read_by(config)}))
+
+    def key(self, config: RunConfig) -> str:
+        """Return what stands for a run: all its settings and its data, and nothing else."""
+        return fingerprint({"config": settings_of(config), "data": self._read_by(config)})
 
     def prepare(self, config: RunConfig) -> RunPaths:
         """Make a config's preparation unless it is there."""
@@ -91,6 +103,25 @@ class Material:
                 shutil.rmtree(draft.root)
         return paths
 
+    def _read_by(self, config: RunConfig) -> str:
+        texts = config.pretrain.texts if config.pretrain else ()
+        read = {(one.name, one.split) for one in (*texts, *config.auxiliary)}
+        added = [self.added[one] for one in sorted(read & self.added.keys())]
+        return fingerprint([self.digest, *added]) if added else self.digest
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """Return a run's settings as JSON has them, without those of `LATER` that change nothing."""
+    settings = config.model_dump(mode="json")
+    for key, silent in LATER.items():
+        *way, last = key.split(".")
+        table = settings
+        for part in way:
+            table = table[part]
+        if table[last] == silent:
+            del table[last]
+    return settings
+
 
 def fingerprint(value: object) -> str:
     """Return sixteen hexadecimal digits that stand for a JSON value."""
@@ -98,19 +129,33 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def lay_out(sets: Sequence[StudySet], extra: Sequence[ExtraSplit], data: Path, root: Path) -> Material:
-    """Write the cut splits below `root`; `DataError` where a split is missing or has fewer rows than asked for."""
+def lay_out(
+    sets: Sequence[StudySet], extra: Sequence[ExtraSplit], data: Path, root: Path, added: Sequence[ExtraSplit] = ()
+) -> Material:
+    """Write the cut splits below `root`; `DataError` where a split is missing or has fewer rows than asked for.
+
+    Sets and `extra` make the one digest that is in every run's key; each of `added` has its own.
+    """
     wanted = {(one.name, one.split): one.train_rows for one in sets}
     wanted |= {(one.name, DEV): one.dev_rows for one in sets}
     wanted |= {(one.name, one.split): one.rows for one in extra}
     digest = hashlib.sha256()
     for (name, split), rows in sorted(wanted.items()):
-        lines = b"".join(_spread(file_of(data, name, split), rows))
-        digest.update(f"{name}/{split}:{len(lines)}\n".encode() + lines)
-        path = root / "data" / FOLDER / name / f"{split}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(lines)
-    return Material(root, digest.hexdigest()[:16])
+        digest.update(_cut(name, split, rows, data, root))
+    alone = {
+        (one.name, one.split): hashlib.sha256(_cut(one.name, one.split, one.rows, data, root)).hexdigest()[:16]
+        for one in added
+    }
+    return Material(root, digest.hexdigest()[:16], alone)
+
+
+def _cut(name: str, split: str, rows: int, data: Path, root: Path) -> bytes:
+    """Write one cut split; return its name, length and lines, for a digest."""
+    lines = b"".join(_spread(file_of(data, name, split), rows))
+    path = root / "data" / FOLDER / name / f"{split}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(lines)
+    return f"{name}/{split}:{len(lines)}\n".encode() + lines
 
 
 def _spread(path: Path, rows: int) -> list[bytes]:

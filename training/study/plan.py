@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from training.config import Name, Positive, RunConfig, read_table, validated
-from training.study.material import ExtraSplit, Material, Strict, StudySet, fingerprint
+from training.study.material import ExtraSplit, Material, Strict, StudySet
 from training.study.overrides import overridden
 
 Overrides = dict[str, Any]
@@ -57,7 +57,8 @@ class LatencyPlan(Strict):
 class Comparison(Strict):
     """A whole comparison; `base` is a run's settings without what its sets say.
 
-    In the file it may be the path of a run's file instead, whose sets then count for nothing.
+    In the file it may be the path of a run's file instead, whose sets then count for nothing. `extra` splits are part
+    of every run's data; `added` ones, which joined when there were runs already, only of the runs that read them.
     """
 
     name: Name
@@ -65,6 +66,7 @@ class Comparison(Strict):
     base: dict[str, Any]
     sets: tuple[StudySet, ...] = Field(min_length=1)
     extra: tuple[ExtraSplit, ...] = ()
+    added: tuple[ExtraSplit, ...] = ()
     techniques: tuple[Technique, ...]
     cells: tuple[Cell, ...] = ()
     latency: LatencyPlan | None = None
@@ -85,6 +87,10 @@ class Comparison(Strict):
         )
         if strange := sorted(asked - set(sets)):
             raise ValueError(f"{strange[0]!r} is none of the sets {sets}")
+        splits = [(one.name, one.split) for one in (*self.sets, *self.extra, *self.added)]
+        for one in self.added:
+            if splits.count((one.name, one.split)) > 1:
+                raise ValueError(f"added: {one.name}/{one.split} is laid out already")
         return self
 
 
@@ -133,7 +139,7 @@ def run_config(
 def job(plan: Comparison, one: StudySet, seed: int, changed: Overrides, material: Material) -> Job:
     """Return the job of one variant; two techniques whose sides are alike come to the same one."""
     config = run_config(plan.base, one, name=plan.name, seed=seed, changed=changed, where=plan.name)
-    return Job(fingerprint({"config": config.model_dump(mode="json"), "data": material.digest}), config)
+    return Job(material.key(config), config)
 
 
 def jobs(plan: Comparison, material: Material) -> list[Job]:

@@ -170,7 +170,4 @@ def _say_ended(study: optuna.Study, said: set[int], trials: int, say: Say) -> No
 
 def _jobs(plan: Search, material: Material, changed: Overrides) -> Sequence[Job]:
     configs = [plan.config(seed, changed) for seed in plan.confirm_seeds]
-    return [
-        Job(fingerprint({"config": config.model_dump(mode="json"), "data": material.digest}), config)
-        for config in configs
-    ]
+    return [Job(material.key(config), config) for config in configs]

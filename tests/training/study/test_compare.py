@@ -32,7 +32,7 @@ def found(folder: Path) -> Results:
 
 def test_every_run_has_its_figure_and_cost(found: Results) -> None:
     runs = [run for one in found.techniques for side in one.runs["tiny"].values() for run in side]
-    assert [run.seed for run in runs] == [1, 2] * 4
+    assert [run.seed for run in runs] == [1, 2] * 6
     assert not any(run.failed for run in runs)
     assert all(run.score is not None and 0 < run.score <= 1 for run in runs)
     assert all(run.seconds_per_epoch and run.cpu_seconds and run.parameters for run in runs)
@@ -75,7 +75,7 @@ def test_the_pages_are_those_that_the_results_render(folder: Path, found: Result
 
 def test_the_same_command_finds_nothing_left_to_do(folder: Path, found: Results) -> None:
     ended = CliRunner().invoke(app, ["compare", str(COMPARE), *options(folder)])
-    assert "10 runs, 10 of them done before" in ended.stderr
+    assert "12 runs, 12 of them done before" in ended.stderr
     again = results.read(folder / "docs" / "ablation" / "results.json")
     assert again.techniques == found.techniques
 

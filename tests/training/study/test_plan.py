@@ -11,6 +11,8 @@ from training.study import plan as plans
 from training.study.material import Material
 from training.study.plan import Comparison
 
+ADDED = '[[added]]\nname = "tiny"\nsplit = "train"\nrows = 5'
+
 
 def edited(tmp_path: Path, old: str, new: str) -> Path:
     text = COMPARE.read_text("utf-8")
@@ -23,13 +25,13 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
 
 def test_sides_that_are_alike_are_one_run(plan: Comparison, material: Material) -> None:
     found = plans.jobs(plan, material)
-    # Base, two epochs and three, n-grams and none; the cell is the two epochs.
-    assert len(found) == 5 * 2
+    # Base, two epochs and three, n-grams and none, and the taught one; the cell is the two epochs.
+    assert len(found) == 6 * 2
     assert len({job.key for job in found}) == len(found)
 
 
 def test_a_study_cut_short_has_every_technique_by_the_first_seed(plan: Comparison, material: Material) -> None:
-    assert [job.config.seed for job in plans.jobs(plan, material)] == [1] * 5 + [2] * 5
+    assert [job.config.seed for job in plans.jobs(plan, material)] == [1] * 6 + [2] * 6
 
 
 def test_a_run_holds_the_sets_rows_and_the_changed_settings(plan: Comparison, material: Material) -> None:
@@ -55,6 +57,7 @@ def test_other_data_are_another_run(plan: Comparison, material: Material) -> Non
         ('set = "tiny"', 'set = "other"', r"'other' is none of the sets"),
         ('base = "tiny.toml"', 'base = "none.toml"', r"none\.toml: cannot be read"),
         ("dev_rows = 60", "dev_rows = 60\ntest_rows = 60", r"unknown key 'sets\.0\.test_rows'"),
+        ("dev_rows = 60", f"dev_rows = 60\n{ADDED}", r"added: tiny/train is laid out already"),
     ],
     ids=[
         "unknown key",
@@ -66,6 +69,7 @@ def test_other_data_are_another_run(plan: Comparison, material: Material) -> Non
         "no set",
         "no base",
         "test",
+        "a split twice",
     ],
 )
 def test_a_wrong_file_is_refused_before_anything_runs(tmp_path: Path, old: str, new: str, message: str) -> None:

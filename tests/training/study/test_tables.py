@@ -42,11 +42,16 @@ def results(*techniques: TechniqueRuns, cells: tuple[CellRuns, ...] = ()) -> Res
     )
 
 
-def test_a_line_has_both_sides_the_difference_and_the_time() -> None:
+def test_a_line_has_both_sides_the_difference_and_the_cpu_seconds_of_an_epoch() -> None:
     page = ablation_page(results(technique("EMA", runs(0.50, 0.60, 0.70), runs(0.51, 0.62, 0.73))))
-    assert "| EMA (Someone 2001) | toy | 60.0 ± 10.0 | 62.0 ± 11.0 | +2.0 [-0.5, +4.5] | 1.50 | 1.50 |" in page
+    assert "| EMA (Someone 2001) | toy | 60.0 ± 10.0 | 62.0 ± 11.0 | +2.0 [-0.5, +4.5] | 1.75 | 1.75 |" in page
     assert "| EMA | base | `loop.epochs = 3` |" in page
     assert "No interval leaves out zero." in page
+
+
+def test_the_pages_say_what_the_seconds_are() -> None:
+    found = results(technique("EMA", runs(0.5, 0.6), runs(0.5, 0.6)))
+    assert all("CPU seconds of a whole run by its epochs" in page(found) for page in (ablation_page, cells_page))
 
 
 def test_a_clear_difference_is_listed() -> None:
@@ -62,7 +67,7 @@ def test_a_failed_run_is_named_with_its_reason_and_the_others_count() -> None:
 
 def test_a_technique_of_which_no_run_ended_has_empty_cells() -> None:
     page = ablation_page(results(technique("EMA", runs(0.5, 0.6, 0.7), runs("x", "x", "x"))))
-    assert "| EMA (Someone 2001) | toy | 60.0 ± 10.0 | - | - | 1.50 | - |" in page
+    assert "| EMA (Someone 2001) | toy | 60.0 ± 10.0 | - | - | 1.75 | - |" in page
 
 
 def test_the_cells_page_says_which_cell_has_no_int8_kernel() -> None:
@@ -76,7 +81,7 @@ def test_the_cells_page_says_which_cell_has_no_int8_kernel() -> None:
     page = cells_page(results(cells=cells))
     assert "GRU: the runtime has no int8 kernel for this cell" in page
     assert "| LSTM | 9 | int8 | 1.0 | DynamicQuantizeLSTM | 0.25 |" in page
-    assert "| GRU | toy | 1,234 | 45.0 ± 7.1 | -10.0 [-10.0, -10.0] | 2.0 | 1.50 | 4.0 |" in page
+    assert "| GRU | toy | 1,234 | 45.0 ± 7.1 | -10.0 [-10.0, -10.0] | 2.0 | 1.75 |" in page
 
 
 def test_a_cell_that_cannot_be_exported_says_why() -> None:
