@@ -54,15 +54,14 @@ def _initializers(name: str, table: NDArray[np.float32]) -> list[onnx.TensorProt
 
 def _replaced(node: NodeProto, columns: int) -> list[NodeProto]:
     name, ids, out = node.input[0], node.input[1], node.output[0]
-    to_float = {"to": onnx.TensorProto.FLOAT}
     if columns <= NARROW:
         return [
             helper.make_node("Gather", [f"{name}_half", ids], [f"{out}_half"], axis=0),
-            helper.make_node("Cast", [f"{out}_half"], [out], **to_float),
+            helper.make_node("Cast", [f"{out}_half"], [out], to=onnx.TensorProto.FLOAT),
         ]
     return [
         helper.make_node("Gather", [f"{name}_steps", ids], [f"{out}_steps"], axis=0),
         helper.make_node("Gather", [f"{name}_scales", ids], [f"{out}_scales"], axis=0),
-        helper.make_node("Cast", [f"{out}_steps"], [f"{out}_whole"], **to_float),
+        helper.make_node("Cast", [f"{out}_steps"], [f"{out}_whole"], to=onnx.TensorProto.FLOAT),
         helper.make_node("Mul", [f"{out}_whole", f"{out}_scales"], [out]),
     ]
