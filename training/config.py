@@ -81,6 +81,7 @@ class ModelConfig(_Strict):
     hidden: Positive
     attention: Positive
     bigram_buckets: Annotated[int, Field(ge=0)] = 0
+    bigram_rank: Annotated[int, Field(ge=0)] = 0
     cell: Cell = "lstm"
     bidirectional: bool = True
     layers: Positive = 1
@@ -105,6 +106,14 @@ class ModelConfig(_Strict):
             value = getattr(self, key)
             if value & (value - 1):
                 raise ValueError(f"{key} = {value}: expected a power of two")
+        return self
+
+    @model_validator(mode="after")
+    def _rank_fits(self) -> Self:
+        if self.bigram_rank and not self.bigram_buckets:
+            raise ValueError(f"bigram_rank = {self.bigram_rank}: expected bigram_buckets above 0 with it")
+        if self.bigram_rank > self.embedding:
+            raise ValueError(f"bigram_rank = {self.bigram_rank}: expected at most embedding = {self.embedding}")
         return self
 
     @model_validator(mode="after")

@@ -72,6 +72,8 @@ def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True, 
 
 def _finish(network: Classifier, training: RecurrentTraining, config: RunConfig, paths: RunPaths, say: Say) -> None:
     """Fit the n-gram branch beside the recurrent one, blend them, and write network, report and plots."""
+    if network.recurrent.bigrams is not None and config.model.bigram_rank:
+        network.recurrent.bigrams.cut_to_rank(config.model.bigram_rank)
     fitted = fit_ngrams(network, config, paths, say)
     dev = {name: _batches(corpus, config) for name, corpus in open_dev(config, paths).items()}
     chosen = blend(network, dev, config.sets, config.blend, say)
@@ -109,6 +111,8 @@ def new_network(config: RunConfig, paths: RunPaths) -> Classifier:
 def load_network(config: RunConfig, paths: RunPaths) -> Classifier:
     """Open what `train` wrote."""
     network = new_network(config, paths)
+    if network.recurrent.bigrams is not None and config.model.bigram_rank:
+        network.recurrent.bigrams.narrow(config.model.bigram_rank)
     load_model(network, str(paths.need(paths.network, "train")))
     return network.eval()
 
