@@ -123,7 +123,8 @@ def _parts(one: DataSet) -> str:
 
 def _rebuild(manifest: Manifest, config: RunConfig) -> str:
     file = f"training/configs/{manifest.name}.toml"
-    verbs = "\n".join(f"    sluice-train {verb} {file}" for verb in ("prepare", "train", "export", "pack"))
+    before = [verb for verb, section in (("pretrain", config.pretrain), ("distill", config.distill)) if section]
+    verbs = "\n".join(f"    sluice-train {verb} {file}" for verb in ("prepare", *before, "train", "export", "pack"))
     how = (
         f"    {config.rebuild}" if config.rebuild else f"With `SLUICE_DATA` naming the folder of data sets:\n\n{verbs}"
     )
