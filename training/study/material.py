@@ -105,7 +105,7 @@ class Material:
 
     def _read_by(self, config: RunConfig) -> str:
         texts = config.pretrain.texts if config.pretrain else ()
-        read = {(one.name, one.split) for one in (*texts, *config.auxiliary)}
+        read = {(one.name, one.split) for one in texts} | {(one.name, one.split) for one in config.auxiliary}
         added = [self.added[one] for one in sorted(read & self.added.keys())]
         return fingerprint([self.digest, *added]) if added else self.digest
 

@@ -87,7 +87,8 @@ class Comparison(Strict):
         )
         if strange := sorted(asked - set(sets)):
             raise ValueError(f"{strange[0]!r} is none of the sets {sets}")
-        splits = [(one.name, one.split) for one in (*self.sets, *self.extra, *self.added)]
+        splits = [(one.name, one.split) for one in self.sets]
+        splits += [(one.name, one.split) for one in (*self.extra, *self.added)]
         for one in self.added:
             if splits.count((one.name, one.split)) > 1:
                 raise ValueError(f"added: {one.name}/{one.split} is laid out already")
