@@ -81,6 +81,7 @@ def test_a_later_setting_counts_only_where_it_changes_something(base: RunConfig,
     changed = {
         "auxiliary": base.model_copy(update={"auxiliary": (SECOND,)}),
         "loop.auxiliary_lm": base.model_copy(update={"loop": base.loop.model_copy(update={"auxiliary_lm": 0.5})}),
+        "model.bigram_rank": base.model_copy(update={"model": base.model.model_copy(update={"bigram_rank": 3})}),
     }
     assert key in _dotted(settings_of(changed[key]))
 
