@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-SMALLEST_ROWS = 1024
+SMALLEST_ROWS = 128
 # Up to here two bytes a number are no more than one byte and a row's scale of four.
 NARROW = 4
 STEPS = 127

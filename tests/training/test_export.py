@@ -54,7 +54,8 @@ def test_the_int8_graph_has_an_int8_lstm_and_int8_tables(run: TinyRun) -> None:
     weights = onnx.load(str(run.paths.int8)).graph.initializer
     tables = [one for one in weights if len(one.dims) == 2 and one.dims[0] > 200]
     assert tables
-    assert {one.data_type for one in tables} <= {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
+    small = {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}
+    assert {one.data_type for one in tables if one.dims[1] > 1} <= small  # one column is the rows' scales
 
 
 def test_a_graph_states_its_opset_and_carries_its_own_data(run: TinyRun) -> None:
@@ -124,7 +125,8 @@ def test_a_layer_is_one_node_and_only_an_lstm_becomes_int8(
     quantize(fp32, int8)
     assert nodes(fp32).count(node) == 2
     assert nodes(int8).count("DynamicQuantizeLSTM" if cell == "lstm" else node) == 2
-    assert "DequantizeLinear" in nodes(int8)
+    tables = onnx.load(str(int8)).graph.initializer
+    assert onnx.TensorProto.INT8 in {one.data_type for one in tables}
 
 
 def test_a_gru_resets_after_the_product_as_torch_does(tiny: RunConfig, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_finished_run_is_not_done_again(study: Study) -> None:
     for job in study.jobs:
         ledger.add(Entry(job.key, quick(job, study.material)))
     study.do(refused)
-    assert study.said == ["study: 10 runs, 10 of them done before"]
+    assert study.said == ["study: 12 runs, 12 of them done before"]
 
 
 def test_a_run_that_fails_keeps_its_reason_and_the_others_go_on(study: Study) -> None:
@@ -78,8 +78,8 @@ def test_a_run_that_fails_keeps_its_reason_and_the_others_go_on(study: Study) ->
     reasons = {job.config.loop.epochs: ledger.get(job.key) for job in study.jobs}
     assert reasons[3] is not None
     assert reasons[3].reason == "ValueError: diverged"
-    assert sum(ledger.finished(job.key) for job in study.jobs) == 8
-    assert "10/10" in study.said[-1]
+    assert sum(ledger.finished(job.key) for job in study.jobs) == 10
+    assert "12/12" in study.said[-1]
 
 
 def test_a_run_that_takes_its_process_down_fails_alone(study: Study) -> None:
@@ -99,4 +99,4 @@ def test_a_failed_run_is_tried_again(study: Study) -> None:
 def test_out_of_time_nothing_is_begun_and_what_is_left_is_said(study: Study) -> None:
     ledger = study.do(refused, minutes=0.0)
     assert not any(ledger.get(job.key) for job in study.jobs)
-    assert study.said[-1] == "study: out of time; 10 runs left, which the same command takes up"
+    assert study.said[-1] == "study: out of time; 12 runs left, which the same command takes up"
