@@ -5,6 +5,7 @@ outputs and gradients. docs/cells.md tells them in words. Throughout, x is one t
 hands on and gives out, W what weighs x, U what weighs h, and b a bias.
 """
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Self
 
 import torch
@@ -27,7 +28,7 @@ class Affine(nn.Module):
         return x @ self.W.T + h @ self.U.T + self.b  # [B, H]
 
 
-class Cell(nn.Module):
+class Cell(nn.Module, ABC):
     """What a layer asks of a cell: a first state and the next one. A state's first part is h, float[B, H]."""
 
     # The gates' attributes in the order in which torch's fused module stacks their weights.
@@ -43,9 +44,9 @@ class Cell(nn.Module):
         """Return the state before the first token, zeros, for as many rows as `like` float[B, ...] has."""
         return (like.new_zeros(like.shape[0], self.hidden_size),)  # [B, H]
 
+    @abstractmethod
     def step(self, x: Tensor, state: State) -> State:
         """Return the state after x float[B, E]."""
-        raise NotImplementedError
 
     @classmethod
     def from_fused(cls, fused: nn.RNNBase, suffix: str = "_l0") -> Self:

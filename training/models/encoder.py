@@ -4,6 +4,7 @@ Training runs each direction as torch's fused one-way kernel over padded rows; e
 rows, which becomes one ONNX node a layer.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -23,7 +24,7 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 NORM_STEPS = 256
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """States float32[B, T, S], S being twice `hidden` where it reads both ways; padding changes none of them."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -43,9 +44,9 @@ class Encoder(nn.Module):
         places = torch.arange(embedded.shape[1], device=lens.device)  # [T]
         return states * (places < lens.unsqueeze(1)).unsqueeze(2)  # [B, T, S]
 
+    @abstractmethod
     def layer(self, values: Tensor, lens: Tensor, layer: int) -> Tensor:
         """Return one layer's outputs float32[B, T, S] for values float32[B, T, E or S]; any in the padding."""
-        raise NotImplementedError
 
     def initialize(self) -> None:
         """Draw the first weights."""
