@@ -34,6 +34,8 @@ format: .venv/dev ## Format and fix what can be fixed
 
 train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_DATA
 	$(BIN)/sluice-train prepare $(CONFIG)
+	if grep -q '^\[pretrain\]' $(CONFIG); then $(BIN)/sluice-train pretrain $(CONFIG); fi
+	if grep -q '^\[distill\]' $(CONFIG); then $(BIN)/sluice-train distill $(CONFIG); fi
 	$(BIN)/sluice-train train $(CONFIG)
 	$(BIN)/sluice-train export $(CONFIG)
 	$(BIN)/sluice-train pack $(CONFIG)

@@ -33,6 +33,7 @@ SETTINGS: Any = {
     "tokenizer": True,
     "model": True,
     "pretrain": True,
+    "distill": True,
     "ngrams": True,
     "loop": True,
     "sets": {"__all__": {"name", "metric", "train"}},
