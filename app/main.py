@@ -14,7 +14,7 @@ from app.api import catalogue, health, predict, refusal
 from app.api.guard import OTHER_ROUTE, Guard
 from app.errors import ItemError, StartupError, codes
 from app.metrics import Metrics
-from app.modelpack.manifest import TASKS
+from app.modelpack.manifest import CLASSIFYING, TASKS
 from app.runtime.model import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
@@ -28,7 +28,7 @@ from app.settings import Settings, load_settings
 log = structlog.get_logger("sluice")
 
 _ROUTE_CODES = {
-    **{predict.path_of(task): (200, *predict.STATUSES) for task in TASKS},
+    **{predict.path_of(task): (200, *predict.STATUSES) for task in CLASSIFYING},
     "/v1/models": (200,),
     "/v1/models/{name}": (200, 404),
     "/health/live": (200,),

@@ -26,7 +26,7 @@ import training.study.search
 import training.study.space
 import training.train
 from app.errors import SluiceError
-from app.modelpack.manifest import Task
+from app.modelpack.manifest import Classifying
 from training.baselines.kept import FOLDER, Kept
 from training.baselines.measure import BASELINES, measure, named
 from training.baselines.table import record, table
@@ -105,7 +105,7 @@ def train(
             "--data", help="A table of your own: .csv, .tsv, .jsonl (also .gz, .xz), .parquet.", rich_help_panel=OWN
         ),
     ] = None,
-    task: Annotated[Task, typer.Option(help="What the labels are.", rich_help_panel=OWN)] = "classify",
+    task: Annotated[Classifying, typer.Option(help="What the labels are.", rich_help_panel=OWN)] = "classify",
     text_column: Annotated[str, typer.Option(help="Column of the texts.", rich_help_panel=OWN)] = "text",
     label_column: Annotated[str, typer.Option(help="Column of the classes.", rich_help_panel=OWN)] = "label",
     dev: Annotated[Path | None, typer.Option(help="A table to choose by.", rich_help_panel=OWN)] = None,

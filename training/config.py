@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from app.modelpack.manifest import Task, check_labels
+from app.modelpack.manifest import Classifying, check_labels
 from training.errors import ConfigError
 
 Metric = Literal["accuracy", "macro_f1", "macro_recall"]
@@ -312,7 +312,7 @@ class RunConfig(_Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Positive
-    task: Task
+    task: Classifying
     languages: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=2)
     summary: str

@@ -12,7 +12,7 @@ import orjson
 
 from app.api.schemas import ErrorBody
 from app.errors import ItemError, RequestError, codes
-from app.modelpack.manifest import Task
+from app.modelpack.manifest import Classifying
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -27,7 +27,7 @@ class Example:
 
 _FILM, _BATTERY = "A warm and funny film.", "The battery died within a week."
 
-REQUESTS: dict[Task, dict[str, Example]] = {
+REQUESTS: dict[Classifying, dict[str, Example]] = {
     "sentiment": {
         "one text": Example({"inputs": _FILM}, ("sentiment-en",)),
         "several texts, one of them bad": Example({"inputs": [_FILM, _BATTERY, ""]}, ("sentiment-en",)),
@@ -94,7 +94,7 @@ def recorded() -> dict[str, Any]:
     return answers
 
 
-def answerable(packages: Collection[str]) -> dict[Task, dict[str, Example]]:
+def answerable(packages: Collection[str]) -> dict[Classifying, dict[str, Example]]:
     """Return those of ``REQUESTS`` that the packages can answer."""
     return {
         task: {name: example for name, example in found.items() if set(example.packages) <= set(packages)}
@@ -102,14 +102,14 @@ def answerable(packages: Collection[str]) -> dict[Task, dict[str, Example]]:
     }
 
 
-def request_examples(task: Task) -> dict[str, Any]:
+def request_examples(task: Classifying) -> dict[str, Any]:
     """Return a task's requests in OpenAPI's form: those with a recorded answer, and the first in any case."""
     first, *others = REQUESTS[task]
     answers = recorded()[f"/v1/{task}"]
     return {name: {"value": REQUESTS[task][name].body} for name in (first, *others) if name == first or name in answers}
 
 
-def answer_examples(task: Task) -> dict[str, Any]:
+def answer_examples(task: Classifying) -> dict[str, Any]:
     """Return the recorded answers to a task's requests in OpenAPI's form, nothing where there are none."""
     answers = recorded()[f"/v1/{task}"]
     examples = {name: {"value": answer} for name, answer in answers.items()}

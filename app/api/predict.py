@@ -17,7 +17,7 @@ from app.api.schemas import PredictRequest, PredictResponse, parse_request
 from app.api.trace import Trace, trace_of
 from app.errors import InvalidRequest, UnsupportedMediaType
 from app.exchange import Failure, Query, Reply, Result
-from app.modelpack.manifest import TASKS, Task
+from app.modelpack.manifest import CLASSIFYING, Classifying
 from app.service import Service
 from app.tasks.classify import Classified
 
@@ -28,12 +28,12 @@ _CLIENT_CLOSED = 499
 _DIGITS = 6
 # curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
 _READ_AS_JSON = {"", "application/json", "application/x-www-form-urlencoded"}
-_SUMMARIES: dict[Task, str] = {
+_SUMMARIES: dict[Classifying, str] = {
     "sentiment": "Judge texts: negative, neutral or positive",
     "topic": "Tell what texts are about",
     "classify": "Classify texts by labels of your own",
 }
-_LABELS: dict[Task, str] = {
+_LABELS: dict[Classifying, str] = {
     "sentiment": "The labels are negative, neutral and positive, or the two of them that the package knows.",
     "topic": "The labels are the package's; GET /v1/models lists them.",
     "classify": "The labels are those that the package was trained on; GET /v1/models lists them. `model` may be left "
@@ -45,7 +45,7 @@ _ITEMS = (
 )
 
 
-def path_of(task: Task) -> str:
+def path_of(task: Classifying) -> str:
     """Return the path of a task's route."""
     return f"/v1/{task}"
 
@@ -53,7 +53,7 @@ def path_of(task: Task) -> str:
 def router(service: Service) -> APIRouter:
     """Return the prediction routes over ``service``, one a task; they differ in which packages may answer."""
     routes = APIRouter(tags=["predict"])
-    for task in TASKS:
+    for task in CLASSIFYING:
         body = {"schema": PredictRequest.model_json_schema(), "examples": request_examples(task)}
         routes.add_api_route(
             path_of(task),
@@ -69,7 +69,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _endpoint(service: Service, task: Task) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaitable[Response]]:
     async def predict(request: Request) -> Response:
         trace = trace_of(request.scope)
         _refuse_media_type(request)

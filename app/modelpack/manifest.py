@@ -1,8 +1,9 @@
 """manifest.json: what a package says of itself, as a strict schema.
 
-Schema version 2; version 1, which knew sentiment alone and no calibration, is read too. Every field is checked, an
-unknown field is an error, and what can be checked against another field is (labels against the task, graphs and
-tokenizer against the file table).
+Schema version 3, which brought summaries (app.modelpack.summaries); version 2, which knew classifiers alone, and
+version 1, which knew sentiment alone and no calibration, are read too. Every field is checked, an unknown field is an
+error, and what can be checked against another field is (labels against the task, graphs and tokenizer against the file
+table).
 """
 
 from collections.abc import Sequence
@@ -10,38 +11,45 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from app.errors import PackageError
+from app.modelpack.strict import Strict
+from app.modelpack.summaries import Extraction, Generation
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 FILE = "manifest.json"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Task = Literal["sentiment", "topic", "classify"]
+Classifying = Literal["sentiment", "topic", "classify"]
+Task = Literal[Classifying, "extract", "summarize"]
+Role = Literal["model", "encoder", "step"]
 Precision = Literal["fp32", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 TASKS: tuple[Task, ...] = get_args(Task)
+CLASSIFYING: tuple[Classifying, ...] = get_args(Classifying)
+"""The tasks whose packages have labels; the others write or quote text."""
 SENTIMENT_LABELS = frozenset({"negative", "neutral", "positive"})
 """The labels of sentiment mean the same in every package; those of the other tasks are the package's own."""
+MIN_LABELS = 2
 MAX_LABELS = 1000
 MAX_LABEL_CHARS = 100
 
+_ROLES: dict[Task, tuple[Role, ...]] = {"summarize": ("encoder", "step")}
+"""What a task's graphs are for; a task that is not here has graphs of the role ``model`` alone."""
+_SECTIONS: dict[Task, str] = {"extract": "extraction", "summarize": "generation"}
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-
-class File(_Strict):
+class File(Strict):
     """One file of the package: its size and SHA-256, checked before anything reads it."""
 
     bytes: int = Field(ge=0)
     sha256: Sha256
 
 
-class Tensor(_Strict):
+class Tensor(Strict):
     """One input or output of a graph; an axis is a fixed size or the name of a size that varies."""
 
     name: str
@@ -49,16 +57,21 @@ class Tensor(_Strict):
     axes: list[int | str]
 
 
-class Graph(_Strict):
-    """One ONNX graph at one precision."""
+class Graph(Strict):
+    """One ONNX graph at one precision.
+
+    A classifier and an extractor are one graph, of the role ``model``; a summarizer is an ``encoder``, run once a text,
+    and a ``step``, run once a token.
+    """
 
     file: str
     precision: Precision
+    role: Role = "model"
     inputs: list[Tensor] = Field(min_length=1)
     outputs: list[Tensor] = Field(min_length=1)
 
 
-class Tokenizer(_Strict):
+class Tokenizer(Strict):
     """Where the tokenizer is, which normalization it carries, and the ids that mean something special."""
 
     file: str
@@ -68,13 +81,13 @@ class Tokenizer(_Strict):
     unk_id: int = Field(ge=0)
 
 
-class Limits(_Strict):
+class Limits(Strict):
     """What the model was made for; a longer text is cut and its answer says so."""
 
     max_tokens: int = Field(ge=1)
 
 
-class Calibration(_Strict):
+class Calibration(Strict):
     """What makes a probability mean what it says (Guo et al. 2017): the logits are divided by ``temperature``.
 
     Beyond a hundredfold it is a mistake. ``data`` names the splits that it was chosen on; the expected calibration
@@ -87,7 +100,7 @@ class Calibration(_Strict):
     ece_after: float = Field(ge=0.0, le=1.0)
 
 
-class Evaluation(_Strict):
+class Evaluation(Strict):
     """Figures of one data set, measured on the packed graph through the serving code.
 
     ``baseline`` is the one that the model is held against; ``baselines`` has all that were measured, by name.
@@ -104,28 +117,29 @@ class Evaluation(_Strict):
     measured_on: Annotated[date, Field(strict=False)]
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """The whole of manifest.json."""
 
-    schema_version: Literal[1, 2]
+    schema_version: Literal[1, 2, 3]
     name: Name
     version: int = Field(ge=1)
     task: Task
     description: str
     languages: list[Language] = Field(min_length=1)
-    labels: list[str] = Field(min_length=2)
+    labels: list[str]
     tokenizer: Tokenizer
     limits: Limits
     graphs: list[Graph] = Field(min_length=1)
     files: dict[str, File] = Field(min_length=1)
     calibration: Calibration | None = None
+    generation: Generation | None = None
+    extraction: Extraction | None = None
     evaluation: list[Evaluation] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        if self.schema_version == 1:
-            self._keeps_to_schema_1()
+        self._keeps_to_its_schema()
         check_labels(self.task, self.labels)
         for name in self.files:
             if not _stays_inside(name):
@@ -133,31 +147,64 @@ class Manifest(_Strict):
         for name in [self.tokenizer.file, *(graph.file for graph in self.graphs)]:
             if name not in self.files:
                 raise ValueError(f"files: {name!r} is missing; expected an entry with its size and sha256")
-        precisions = [graph.precision for graph in self.graphs]
-        if len(set(precisions)) != len(precisions):
-            raise ValueError(f"graphs: precisions {precisions} repeat; expected one graph a precision")
+        self._has_the_graphs_of_its_task()
+        self._has_the_sections_of_its_task()
         return self
 
-    def _keeps_to_schema_1(self) -> None:
-        if self.task != "sentiment":
+    def _keeps_to_its_schema(self) -> None:
+        if self.schema_version == 1 and self.task != "sentiment":
             raise ValueError(f"task: {self.task!r} under schema version 1; expected 'sentiment', or schema version 2")
-        if self.calibration is not None:
+        if self.schema_version == 1 and self.calibration is not None:
             raise ValueError("calibration: present under schema version 1; expected schema version 2")
-        if any(one.baselines for one in self.evaluation):
+        if self.schema_version == 1 and any(one.baselines for one in self.evaluation):
             raise ValueError("evaluation: baselines under schema version 1; expected schema version 2")
+        if self.schema_version < SCHEMA_VERSION and self.task not in CLASSIFYING:
+            known = " or ".join(map(repr, CLASSIFYING))
+            raise ValueError(
+                f"task: {self.task!r} under schema version {self.schema_version}; expected {known}, or schema version 3"
+            )
+
+    def _has_the_graphs_of_its_task(self) -> None:
+        wanted = _ROLES.get(self.task, ("model",))
+        have = {graph.role for graph in self.graphs}
+        for role in sorted(have - set(wanted)):
+            raise ValueError(f"graphs: role {role!r} under task {self.task!r}; expected {' and '.join(wanted)} alone")
+        for role in wanted:
+            if role not in have:
+                raise ValueError(f"graphs: role {role!r} is missing; expected one under task {self.task!r}")
+            precisions = [graph.precision for graph in self.graphs if graph.role == role]
+            if len(set(precisions)) != len(precisions):
+                raise ValueError(f"graphs: precisions {precisions} repeat; expected one graph a precision and role")
+
+    def _has_the_sections_of_its_task(self) -> None:
+        for task, section in _SECTIONS.items():
+            present = getattr(self, section) is not None
+            if present != (task == self.task):
+                found, expected = ("present", "it to be absent") if present else ("absent", "that section")
+                raise ValueError(f"{section}: {found} under task {self.task!r}; expected {expected}")
+        if self.calibration is not None and self.task not in CLASSIFYING:
+            raise ValueError(f"calibration: present under task {self.task!r}; expected it to be absent")
+        if self.generation is not None:
+            self.generation.check_ids(self.tokenizer.vocab_size, self.tokenizer.pad_id, self.tokenizer.unk_id)
 
     @property
     def temperature(self) -> float:
         """What logits are divided by before they become probabilities; 1 where the package is not calibrated."""
         return self.calibration.temperature if self.calibration is not None else 1.0
 
-    def graph(self, precision: Precision) -> Graph | None:
-        """Return the graph of ``precision``, or ``None`` where the package has none."""
-        return next((graph for graph in self.graphs if graph.precision == precision), None)
+    def graph(self, precision: Precision, role: Role = "model") -> Graph | None:
+        """Return the graph of ``precision`` and ``role``, or ``None`` where the package has none."""
+        return next((one for one in self.graphs if (one.precision, one.role) == (precision, role)), None)
 
 
 def check_labels(task: Task, labels: Sequence[str]) -> None:
     """Raise ``ValueError``, of the form "found; expected form", where ``labels`` cannot be those of a ``task``."""
+    if task not in CLASSIFYING:
+        if labels:
+            raise ValueError(f"labels: {len(labels)} of them under task {task!r}; expected none")
+        return
+    if len(labels) < MIN_LABELS:
+        raise ValueError(f"labels: {_shown(list(labels))}; expected at least {MIN_LABELS}")
     for at, label in enumerate(labels):
         if task == "sentiment" and label not in SENTIMENT_LABELS:
             known = sorted(SENTIMENT_LABELS)
@@ -187,7 +234,7 @@ def parse(raw: bytes) -> Manifest:
             raise PackageError(FILE, f"not JSON ({first['ctx']['error']})", "one JSON object") from broken
         if first["type"] == "value_error":
             found, _, expected = str(first["ctx"]["error"]).partition("; expected ")
-            raise PackageError(FILE, found, expected) from broken
+            raise PackageError(FILE, f"{where}.{found}" if first["loc"] else found, expected) from broken
         value = "absent" if first["type"] == "missing" else _shown(first["input"])
         raise PackageError(FILE, f"{where} is {value}", _form(where, first["msg"])) from broken
 

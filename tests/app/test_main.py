@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import ItemError, ProviderError, RequestError, StartupError, codes
 from app.main import create_app
-from app.modelpack.manifest import TASKS
+from app.modelpack.manifest import CLASSIFYING
 from app.settings import Settings
 from tests.packages import PACKAGES
 
@@ -36,7 +36,7 @@ def test_cuda_asked_for_and_absent_stops_the_start() -> None:
 
 def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
-    for task in TASKS:
+    for task in CLASSIFYING:
         shown = {
             name
             for answer in paths[f"/v1/{task}"]["post"]["responses"].values()
@@ -47,13 +47,13 @@ def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer
 
 def test_the_documentation_has_a_worked_request_of_every_task_and_names_each_once() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
-    operations = [paths[f"/v1/{task}"]["post"] for task in TASKS]
+    operations = [paths[f"/v1/{task}"]["post"] for task in CLASSIFYING]
     for operation in operations:
         body = operation["requestBody"]["content"]["application/json"]
         assert body["examples"]
         assert set(body["schema"]["properties"]) >= {"inputs", "model", "language", "explain", "sentences"}
     for what in ("operationId", "summary", "description"):
-        assert len({operation[what] for operation in operations}) == len(TASKS)
+        assert len({operation[what] for operation in operations}) == len(CLASSIFYING)
 
 
 def test_every_route_is_documented_with_a_worked_answer() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import PackageError
-from app.modelpack.manifest import Evaluation, Task, check_labels
+from app.modelpack.manifest import Classifying, Evaluation, check_labels
 from app.modelpack.store import latest, open_package
 from app.text.language import detect
 from training import config as configs
@@ -42,7 +42,7 @@ class Request:
 
     data: Path
     form: table.Form
-    task: Task = "classify"
+    task: Classifying = "classify"
     dev: Path | None = None
     test: Path | None = None
     name: str | None = None

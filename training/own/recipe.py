@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from app.modelpack.manifest import Task
+from app.modelpack.manifest import Classifying
 from training.config import (
     BlendConfig,
     DataSet,
@@ -45,7 +45,7 @@ class About:
 
     name: str
     version: int
-    task: Task
+    task: Classifying
     languages: tuple[str, ...]
     labels: tuple[str, ...]
     source: str

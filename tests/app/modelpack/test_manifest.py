@@ -36,7 +36,7 @@ def test_the_tiny_package_has_a_valid_manifest() -> None:
     ("edit", "found", "expected"),
     [
         pytest.param(
-            lambda m: m.update(schema_version=3), "schema_version is 3", "schema version 2", id="unknown schema"
+            lambda m: m.update(schema_version=4), "schema_version is 4", "schema version 3", id="unknown schema"
         ),
         pytest.param(lambda m: m.pop("labels"), "labels is absent", "required", id="missing field"),
         pytest.param(lambda m: m.update(colour="red"), "colour is 'red'", "not permitted", id="unknown field"),
@@ -56,7 +56,7 @@ def test_the_tiny_package_has_a_valid_manifest() -> None:
             "distinct labels",
             id="repeated label",
         ),
-        pytest.param(lambda m: m.update(labels=["positive"]), "labels is ['positive']", "at least 2", id="one label"),
+        pytest.param(lambda m: m.update(labels=["positive"]), "labels: ['positive']", "at least 2", id="one label"),
         pytest.param(
             lambda m: m.update(task="topic"), "'topic' under schema version 1", "schema version 2", id="topic in 1"
         ),
