@@ -97,7 +97,7 @@ def _figures(
     found = {}
     for one in sets:
         member = members[one.name]
-        share = network.ngram_share(member.lens).numpy()  # [rows, 1]
-        decided = decide((1 - share) * member.recurrent + share * member.ngrams, member.classes)
+        share: Floats = network.ngram_share(member.lens).numpy()  # [rows, 1]
+        decided = decide(member.recurrent + share * (member.ngrams - member.recurrent), member.classes)
         found[one.name] = score(member.labels, decided, member.classes).of(one.metric)
     return found

@@ -64,7 +64,8 @@ class Classifier(nn.Module):
         if self.ngrams is None:
             return recurrent
         share = self.ngram_share(lens)  # [B, 1]
-        return (1 - share) * recurrent + share * self.ngrams(ids, lens)  # [B, C]
+        ngrams: Tensor = self.ngrams(ids, lens)  # [B, C]
+        return (1 - share) * recurrent + share * ngrams  # [B, C]
 
 
 def build(config: RunConfig, vocab_size: int, pad_id: int) -> Classifier:
