@@ -25,6 +25,7 @@ _ENGLISH_WORDS = (
 )
 
 _SYLLABIC = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
+_WIDE = rf"{_SYLLABIC}\x{{3000}}-\x{{303F}}\x{{FF00}}-\x{{FFEF}}“”‘’…—·"
 _SKIN_TONES = r"\x{1F3FB}-\x{1F3FF}"
 _CHINESE_PIECES = (
     rf"[{_SYLLABIC}]"  # a character is a token of its own; written without spaces, words would be a guess
@@ -32,6 +33,23 @@ _CHINESE_PIECES = (
     r"|\p{N}+"
     rf"|[\x{{1F1E6}}-\x{{1F1FF}}]{{2}}|\p{{So}}[{_SKIN_TONES}]?"  # a flag, an emoji
     r"|([^\s\p{L}\p{M}\p{N}\p{So}])\1*"  # "!!!" is one piece, "?!" two
+)
+
+SPACE = "▁"
+"""Stands in a generative vocabulary for the white space before a piece."""
+_ENGLISH_PIECES = (
+    rf"{SPACE}?[\p{{L}}\p{{M}}]+"
+    rf"|{SPACE}?\p{{N}}+"
+    r"|\n"
+    rf"|'(?:s|t|re|ve|ll|d|m)(?![\p{{L}}\p{{N}}])"
+    rf"|{SPACE}?([^\s\p{{L}}\p{{M}}\p{{N}}{SPACE}])\1*"
+)
+_MIXED_PIECES = (
+    rf"[{_SYLLABIC}]"
+    rf"|{SPACE}?[[\p{{L}}\p{{M}}]&&[^{_SYLLABIC}]]+"
+    rf"|{SPACE}?\p{{N}}+"
+    r"|\n"
+    rf"|{SPACE}?([^\s\p{{L}}\p{{M}}\p{{N}}{SPACE}])\1*"
 )
 
 
@@ -86,7 +104,71 @@ def _chinese() -> Normalization:
     )
 
 
-_VERSIONS: dict[int, Callable[[], Normalization]] = {1: _english, 2: _chinese}
+def _generative_english() -> Normalization:
+    r"""Version 3: lower-case English whose pieces join to text again: "▁" at the front of a piece is white space.
+
+    Line breaks stay, as a piece "\n" of their own. White space that a corpus put before a full stop or a clitic goes,
+    so that tokenized and raw text read alike. The span of a piece with "▁" takes the white space in.
+    """
+    rules = [
+        *(normalizers.Replace(Regex(pattern), plain) for pattern, plain in _QUOTES.items()),
+        normalizers.NFKC(),
+        *_white_space(),
+        normalizers.Replace(Regex(r" +(?=([.,;:!?%)\]}])\1*(?:\s|$))"), ""),
+        normalizers.Replace(Regex(r"(?<=[(\[{]) +"), ""),
+        normalizers.Replace(Regex(r"(?i) +(?=(?:n't|'(?:s|re|ve|ll|d|m))(?![\p{L}\p{N}]))"), ""),
+        normalizers.Replace(Regex(r"\s*\n\s*"), "\n "),
+        normalizers.Lowercase(),
+    ]
+    return Normalization(
+        version=3,
+        normalizer=normalizers.Sequence(rules),
+        pre_tokenizer=pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always", split=False),
+                pre_tokenizers.Split(Regex(_ENGLISH_PIECES), behavior="removed", invert=True),
+            ]
+        ),
+    )
+
+
+def _generative_chinese() -> Normalization:
+    """Version 4: Chinese whose pieces join to text again: "▁" marks white space, which only other scripts keep.
+
+    Full-width signs stay as they are, since what is generated is read; letters are lower-cased.
+    """
+    rules = [
+        *_white_space(),
+        normalizers.Replace(Regex(rf" +(?=[{_WIDE}\n])|(?<=[{_WIDE}\n]) +|^ +| +$"), ""),
+        normalizers.Lowercase(),
+    ]
+    return Normalization(
+        version=4,
+        normalizer=normalizers.Sequence(rules),
+        pre_tokenizer=pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="never", split=False),
+                pre_tokenizers.Split(Regex(_MIXED_PIECES), behavior="removed", invert=True),
+            ]
+        ),
+    )
+
+
+def _white_space() -> list[normalizers.Normalizer]:
+    """Return the rules that leave single spaces and single line breaks, and no sign that cannot be seen."""
+    return [
+        normalizers.Replace(Regex(r"[\p{Cf}\x{FE00}-\x{FE0F}]"), ""),
+        normalizers.Replace(Regex(r"\s*[\n\r\x{2028}\x{2029}]\s*"), "\n"),
+        normalizers.Replace(Regex(rf"[[\p{{Cc}}\s{SPACE}]&&[^\n]]+"), " "),
+    ]
+
+
+_VERSIONS: dict[int, Callable[[], Normalization]] = {
+    1: _english,
+    2: _chinese,
+    3: _generative_english,
+    4: _generative_chinese,
+}
 
 
 def versions() -> list[int]:

@@ -1,4 +1,7 @@
-"""Version 1 brings raw English and Penn Treebank tokens to the same words; version 2 cuts Chinese into characters."""
+"""Version 1 brings raw English and Penn Treebank tokens to the same words; version 2 cuts Chinese into characters.
+
+Versions 3 and 4 do likewise for models that write, with "▁" where white space stood.
+"""
 
 import pytest
 
@@ -68,6 +71,33 @@ def test_mixed_text_becomes_these_pieces(text: str, expected: list[str]) -> None
 
 
 def test_an_unknown_version_is_no_version() -> None:
-    assert versions() == [1, 2]
+    assert versions() == [1, 2, 3, 4]
     with pytest.raises(KeyError):
         normalization(99)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It's it 's", ["▁it", "'s", "▁it", "'s"]),
+        ("They do n't know , he said .", ["▁they", "▁don", "'t", "▁know", ",", "▁he", "▁said", "."]),
+        ("Tom: hi :)\r\n\n  Ann: $ 10!!!", ["▁tom", ":", "▁hi", "▁:", ")", "\n", "▁ann", ":", "▁$", "▁10", "!!!"]),
+        ("( cnn ) -- 35 miles", ["▁(", "cnn", ")", "▁--", "▁35", "▁miles"]),
+        ("a <s> b", ["▁a", "▁<", "s", ">", "▁b"]),
+        ("won\u200bder\u2581x", ["▁wonder", "▁x"]),
+    ],
+)
+def test_english_pieces_join_to_text_again(text: str, expected: list[str]) -> None:
+    assert words(text, version=3) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("苹果 iPhone 6 发布，", ["苹", "果", "iphone", "▁6", "发", "布", "，"]),
+        (" 第一行 \n Apple Inc. 2 x", ["第", "一", "行", "\n", "apple", "▁inc", ".", "▁2", "▁x"]),
+        ("“好”！！", ["“", "好", "”", "！！"]),
+    ],
+)
+def test_chinese_pieces_keep_white_space_between_other_scripts_alone(text: str, expected: list[str]) -> None:
+    assert words(text, version=4) == expected
