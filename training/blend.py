@@ -40,8 +40,8 @@ class Blend:
 class _Member:
     """Logits float32[rows, C] of both branches on one dev set, the rows' tokens, and what they are scored by."""
 
-    recurrent: Floats
-    ngrams: Floats
+    recurrent: Tensor
+    ngrams: Tensor
     lens: Tensor
     labels: NDArray[np.int64]
     classes: NDArray[np.bool_]
@@ -80,10 +80,10 @@ def run(branch: nn.Module, batches: DevBatches) -> Floats:
 
 def _member(network: Classifier, batches: DevBatches) -> _Member:
     order = np.concatenate(batches.order)
-    recurrent = run(network.recurrent, batches)
+    recurrent = torch.from_numpy(run(network.recurrent, batches))
     return _Member(
         recurrent,
-        np.zeros_like(recurrent) if network.ngrams is None else run(network.ngrams, batches),
+        recurrent if network.ngrams is None else torch.from_numpy(run(network.ngrams, batches)),
         torch.cat([batch.lens for batch in batches]),
         batches.corpus.labels[order],
         batches.corpus.classes,
@@ -97,7 +97,10 @@ def _figures(
     found = {}
     for one in sets:
         member = members[one.name]
-        share: Floats = network.ngram_share(member.lens).numpy()  # [rows, 1]
-        decided = decide(member.recurrent + share * (member.ngrams - member.recurrent), member.classes)
+        logits: Floats = member.recurrent.numpy()
+        if network.ngrams is not None:
+            with torch.inference_mode():
+                logits = network.blended(member.recurrent, member.ngrams, member.lens).numpy()
+        decided = decide(logits, member.classes)
         found[one.name] = score(member.labels, decided, member.classes).of(one.metric)
     return found

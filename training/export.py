@@ -1,24 +1,32 @@
 """The trained network as ONNX: one recurrent node a layer, with sequence lengths, in fp32 and with 8-bit weights."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision
 from app.modelpack.manifest import Tensor as TensorSpec
+from app.runtime.session import padded
+from training import steady
 from training.config import RunConfig
 from training.errors import ExportRefusedError
 from training.models.classifier import Classifier
 from training.paths import RunPaths
+from training.prepare import dev as open_dev
 from training.tables import shrink
-from training.tokenizer import UNK_ID
+from training.tokenizer import PAD_ID, UNK_ID
 from training.train import load_network
 
+Ids = NDArray[np.int64]
 OPSET = 17
+SAMPLE_ROWS = 200
 INPUTS = ("ids", "lens")
 OUTPUTS = ("logits", "attribution")
 AXES = {
@@ -48,7 +56,7 @@ def export(config: RunConfig, paths: RunPaths) -> tuple[Path, Path]:
             'train with recurrent_norm = "none", and input_norm = "layer" or pooled_norm = "layer"'
         )
     export_fp32(load_network(config, paths), paths.fp32)
-    quantize(paths.fp32, paths.int8)
+    quantize(paths.fp32, paths.int8, _sample(config, paths))
     return paths.fp32, paths.int8
 
 
@@ -76,15 +84,24 @@ def export_fp32(network: Classifier, path: Path) -> None:
     onnx.checker.check_model(str(path), full_check=True)
 
 
-def quantize(fp32: Path, int8: Path) -> None:
+def quantize(fp32: Path, int8: Path, rows: Sequence[Ids]) -> None:
     """Write the graph with 8-bit weights in the LSTM and the lookup tables; pooling and head stay in fp32.
 
-    ONNX Runtime has an 8-bit kernel for LSTM alone: GRU and RNN cells stay in fp32.
+    The range of what the LSTM reads is taken from `rows`, token ids of texts such as it will meet. ONNX Runtime has an
+    8-bit kernel for LSTM alone: GRU and RNN cells stay in fp32.
     """
-    quantize_dynamic(fp32, int8, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
+    model = onnx.load(fp32)
+    steady.pin(model, steady.bounds(model, [padded([row], PAD_ID) for row in rows]))
+    quantize_dynamic(model, int8, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
     model = onnx.load(int8)
     shrink(model)
     onnx.save(model, int8)
+
+
+def _sample(config: RunConfig, paths: RunPaths) -> list[Ids]:
+    """Return the first rows of every dev split."""
+    corpora = open_dev(config, paths).values()
+    return [corpus.row(at).astype(np.int64) for corpus in corpora for at in range(min(SAMPLE_ROWS, len(corpus)))]
 
 
 def graph_spec(file: str, precision: Precision, classes: int) -> Graph:

@@ -107,8 +107,7 @@ def padding_difference(session: Session, rows: list[Ids]) -> float:
 def attribution_difference(network: Classifier, session: Session, rows: list[Ids]) -> float:
     """Return the largest difference of any logit from the bias plus its tokens' shares."""
     logits, shares = session.run(["logits", "attribution"], padded(rows, PAD_ID))
-    bias = network.bias(torch.from_numpy(np.array([len(row) for row in rows]))).detach().numpy()  # [B, C]
-    return float(np.abs(shares.sum(axis=1) + bias - logits).max())
+    return float(np.abs(shares.sum(axis=1) + network.bias.detach().numpy() - logits).max())
 
 
 def agreement(one: Answers) -> float:

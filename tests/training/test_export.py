@@ -35,8 +35,7 @@ def test_the_graph_answers_as_the_network_does(run: TinyRun, session: Session, l
         wanted, wanted_shares = network.explained(torch.from_numpy(feeds["ids"]), torch.from_numpy(feeds["lens"]))
     np.testing.assert_allclose(logits, wanted.numpy(), atol=1e-4)
     np.testing.assert_allclose(shares, wanted_shares.numpy(), atol=1e-4)
-    bias = network.bias(torch.from_numpy(feeds["lens"])).detach().numpy()
-    np.testing.assert_allclose(shares.sum(axis=1) + bias, logits, atol=1e-4)
+    np.testing.assert_allclose(shares.sum(axis=1) + network.bias.detach().numpy(), logits, atol=1e-4)
 
 
 def nodes(path: Path) -> list[str]:
@@ -107,7 +106,7 @@ def test_every_network_that_can_be_exported_answers_alike_in_torch_and_in_both_g
     made = network(tiny, settings)
     fp32, int8 = tmp_path / "model.onnx", tmp_path / "model.int8.onnx"
     export_fp32(made, fp32)
-    quantize(fp32, int8)
+    quantize(fp32, int8, ROWS)
     exact = Session(graph_spec("model.onnx", "fp32", 3), fp32.read_bytes(), choose("cpu"))
     assert parity.torch_difference(made, exact, ROWS) <= 1e-5
     assert parity.padding_difference(exact, ROWS) <= 1e-5
@@ -123,7 +122,7 @@ def test_a_layer_is_one_node_and_only_an_lstm_becomes_int8(
 ) -> None:
     fp32, int8 = tmp_path / "model.onnx", tmp_path / "model.int8.onnx"
     export_fp32(network(tiny, {"cell": cell, "layers": 2}), fp32)
-    quantize(fp32, int8)
+    quantize(fp32, int8, ROWS)
     assert nodes(fp32).count(node) == 2
     assert nodes(int8).count("DynamicQuantizeLSTM" if cell == "lstm" else node) == 2
     tables = onnx.load(str(int8)).graph.initializer

@@ -15,10 +15,11 @@ SHORT, LONG = 16, 256
 
 
 class Classifier(nn.Module):
-    """logits = (1 - s) * recurrent + s * n-grams, where s is the n-grams' share of a text of that length.
+    """logits = (1 - s) * recurrent + s * n-grams + bias, where s is the n-grams' share in a text of that length.
 
     The shares of short and of long texts are chosen on dev (`training.blend`): what order and context are worth grows
-    with a text. Without an n-gram branch, the recurrent one's alone.
+    with a text. The bias, which no token brings about, is the same for all lengths. Without an n-gram branch, the
+    recurrent one's alone.
     """
 
     ngram_shares: Tensor
@@ -31,7 +32,8 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, lens: Tensor) -> Tensor:
         """Return logits float32[B, C] for ids int64[B, T] and lens int64[B]."""
-        return self._blended(self.recurrent(ids, lens), ids, lens)  # [B, C]
+        recurrent: Tensor = self.recurrent(ids, lens)  # [B, C]
+        return recurrent if self.ngrams is None else self.blended(recurrent, self.ngrams(ids, lens), lens)  # [B, C]
 
     def explained(self, ids: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and float32[B, T, C] of which the sum over tokens plus `bias` is the logits.
@@ -39,9 +41,10 @@ class Classifier(nn.Module):
         Entry t is token t's additive share of each logit. The two share the LSTM, so that a graph of both runs it once.
         """
         states, mask = self.recurrent.encode(ids, lens), real(ids, lens)  # [B, T, S], [B, T]
-        logits = self._blended(self.recurrent.logits(states, mask), ids, lens)  # [B, C]
+        logits = self.recurrent.logits(states, mask)  # [B, C]
         parts = self.recurrent.attribution(states, mask)  # [B, T, C]
         if self.ngrams is not None:
+            logits = self.blended(logits, self.ngrams(ids, lens), lens)  # [B, C]
             share = self.ngram_share(lens).unsqueeze(2)  # [B, 1, 1]
             parts = (1 - share) * parts + share * self.ngrams.attribution(ids, lens)  # [B, T, C]
         return logits, parts
@@ -52,20 +55,25 @@ class Classifier(nn.Module):
         short, long = self.ngram_shares[0], self.ngram_shares[1]
         return (short + (long - short) * length.clamp(0.0, 1.0)).unsqueeze(1)  # [B, 1]
 
-    def bias(self, lens: Tensor) -> Tensor:
-        """Return the part of the logits that no token brings about, float32[B, C]."""
-        bias = self.recurrent.bias.expand(len(lens), -1)  # [B, C]
-        if self.ngrams is None:
-            return bias
+    def blended(self, recurrent: Tensor, ngrams: Tensor, lens: Tensor) -> Tensor:
+        """Return the logits float32[B, C] that both branches' logits float32[B, C] make."""
         share = self.ngram_share(lens)  # [B, 1]
-        return (1 - share) * bias + share * self.ngrams.bias  # [B, C]
+        weighed = (1 - share) * (recurrent - self.recurrent.bias) + share * (ngrams - self._ngram_bias)  # [B, C]
+        return weighed + self.bias  # [B, C]
 
-    def _blended(self, recurrent: Tensor, ids: Tensor, lens: Tensor) -> Tensor:
+    @property
+    def bias(self) -> Tensor:
+        """The part of the logits that no token brings about, float32[C]: the branches' biases by their mean share."""
         if self.ngrams is None:
-            return recurrent
-        share = self.ngram_share(lens)  # [B, 1]
-        ngrams: Tensor = self.ngrams(ids, lens)  # [B, C]
-        return (1 - share) * recurrent + share * ngrams  # [B, C]
+            return self.recurrent.bias
+        share = self.ngram_shares.mean()
+        return (1 - share) * self.recurrent.bias + share * self._ngram_bias  # [C]
+
+    @property
+    def _ngram_bias(self) -> Tensor:
+        if self.ngrams is None:
+            raise AttributeError("This is a bug: the network has no n-gram branch")
+        return self.ngrams.bias
 
 
 def build(config: RunConfig, vocab_size: int, pad_id: int) -> Classifier:

@@ -66,7 +66,7 @@ def measure(config: RunConfig, vocab_size: int, plan: LatencyPlan) -> Speed:
         paths: dict[Precision, Path] = {"fp32": Path(folder) / "fp32.onnx", "int8": Path(folder) / "int8.onnx"}
         try:
             export_fp32(network, paths["fp32"])
-            quantize(paths["fp32"], paths["int8"])
+            quantize(paths["fp32"], paths["int8"], [np.arange(vocab_size)])
         except (TrainingError, RuntimeError, ValueError) as error:
             return Speed(parameters=parameters, failed=f"{type(error).__name__}: {error}".splitlines()[0])
         sessions = {precision: _open(path, precision, len(config.labels)) for precision, path in paths.items()}

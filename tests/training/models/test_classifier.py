@@ -23,6 +23,7 @@ def network(config: RunConfig, short: float = 0.75, long: float = 0.25) -> Class
 def test_the_branches_are_added_by_their_shares(tiny: RunConfig) -> None:
     made = network(tiny)
     assert made.ngrams is not None
+    made.ngram_shares.copy_(torch.tensor([0.75, 0.75]))
     wanted = 0.25 * made.recurrent(IDS, LENS) + 0.75 * made.ngrams(IDS, LENS)
     torch.testing.assert_close(made(IDS, LENS), wanted)
 
@@ -39,7 +40,7 @@ def test_attribution_and_bias_add_up_to_the_logits(tiny: RunConfig) -> None:
     ids, lens = torch.randint(1, 11, (3, 40)), torch.tensor([40, 20, 3])
     logits, shares = made.explained(ids, lens)
     torch.testing.assert_close(logits, made(ids, lens))
-    torch.testing.assert_close(shares.sum(dim=1) + made.bias(lens), logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(shares.sum(dim=1) + made.bias, logits, atol=1e-5, rtol=1e-5)
 
 
 def test_without_ngrams_the_recurrent_branch_stands_alone(tiny: RunConfig) -> None:
@@ -47,4 +48,4 @@ def test_without_ngrams_the_recurrent_branch_stands_alone(tiny: RunConfig) -> No
     assert made.ngrams is None
     logits, shares = made.explained(IDS, LENS)
     torch.testing.assert_close(logits, made.recurrent(IDS, LENS))
-    torch.testing.assert_close(shares.sum(dim=1) + made.bias(LENS), logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(shares.sum(dim=1) + made.bias, logits, atol=1e-5, rtol=1e-5)
