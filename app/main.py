@@ -15,7 +15,7 @@ from app.api.guard import OTHER_ROUTE, Guard
 from app.errors import ItemError, StartupError, codes
 from app.metrics import Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS
-from app.runtime.model import open_model
+from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
 from app.runtime.threads import usable_cores
@@ -128,11 +128,11 @@ class Parts:
         for task in TASKS:
             self.metrics.declare_items(NO_MODEL, NO_MODEL, task, codes(ItemError))
         for model in self.registry.ready:
-            name, version, task = model.package.name, str(model.package.version), model.manifest.task
+            name, version, task = model.name, model.version, model.manifest.task
             self.metrics.of_model(name, version)
             self.metrics.declare_items(name, version, task, ["ok", *codes(ItemError)])
-            self.metrics.model_info.labels(name, version, task, model.session.precision, model.provider.device).set(1)
-            log.info("model_ready", model=name, version=version, precision=model.session.precision)
+            self.metrics.model_info.labels(name, version, task, model.precision, model.provider.device).set(1)
+            log.info("model_ready", model=name, version=version, precision=model.precision)
         for refused in self.registry.failed:
             log.error("model_failed", model=refused.name, version=refused.version, reason=refused.reason)
         self.metrics.models.labels("ready").set(len(self.registry.ready))

@@ -10,25 +10,22 @@ import numpy as np
 
 from app.errors import (
     Draining,
-    EmptyText,
     ItemError,
-    ModelNotFound,
     NotReady,
     NoUsableText,
-    TextTooLong,
     TooManyItems,
-    UnsupportedLanguage,
 )
 from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
 from app.metrics import Metrics
 from app.modelpack.manifest import Task
 from app.modelpack.tokenizer import Tokens
+from app.routing import Router
+from app.runtime.classifier import Classifier
 from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.scheduling.batcher import Answer, Answers, Batcher
 from app.settings import Settings
 from app.tasks.classify import classify, token_weights
-from app.text.language import detect
 from app.text.sentences import Sentence, sentences
 
 Phase = Literal["starting", "ready", "draining"]
@@ -47,7 +44,7 @@ class _Item:
     index: int
     text: str
     language: str
-    model: Model
+    model: Classifier
     tokens: Tokens | None = None
     parts: list[tuple[Sentence, Tokens]] = field(default_factory=list)
     left_out: int = 0
@@ -61,6 +58,7 @@ class Service:
         self.metrics = metrics
         self.phase: Phase = "starting"
         self._settings = settings
+        self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
 
     def drain(self) -> None:
@@ -89,9 +87,9 @@ class Service:
         reply.failures.sort(key=lambda failure: failure.index)
         return reply
 
-    def _route(self, task: Task, query: Query, reply: Reply) -> dict[Model, list[_Item]]:
+    def _route(self, task: Task, query: Query, reply: Reply) -> dict[Classifier, list[_Item]]:
         named = self.registry.get(task, query.model, query.version) if query.model is not None else None
-        groups: dict[Model, list[_Item]] = {}
+        groups: dict[Classifier, list[_Item]] = {}
         for index, text in enumerate(query.texts):
             try:
                 item = self._item(task, query, named, index, text)
@@ -102,31 +100,13 @@ class Service:
         return groups
 
     def _item(self, task: Task, query: Query, named: Model | None, index: int, text: str) -> _Item:
-        if not text or text.isspace():
-            raise EmptyText("the text is empty; expected at least one character that is not white space")
-        if len(text) > self._settings.max_item_chars:
-            raise TextTooLong(f"the text has {len(text)} characters; expected at most {self._settings.max_item_chars}")
-        language = detect(text) if query.language == "auto" else query.language
-        model = named or self._default(task, language, query.version)
-        # A text without letters (":-)", "10/10") is any language, so the model's own first.
-        language = language or model.manifest.languages[0]
-        if language not in model.manifest.languages:
-            raise UnsupportedLanguage(
-                f"the text's language is {language!r}; expected one of {model.manifest.languages}, "
-                f"which model {model.package.name!r} serves"
-            )
+        self._router.check(text)
+        model, language = self._router.find(task, self._router.language(text, query.language), named, query.version)
+        if not isinstance(model, Classifier):
+            raise TypeError(f"This is a bug: {model.name!r} answers for {task!r} and does not classify")
         return _Item(index, text, language, model)
 
-    def _default(self, task: Task, language: str | None, version: int | None) -> Model:
-        served = self.registry.languages(task)
-        if not served:
-            raise ModelNotFound(f"no model for {task} is here; GET /v1/models lists those that are")
-        model = self.registry.default(task, language or served[0])
-        if model is None:
-            raise UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
-        return model if version is None else self.registry.get(task, model.package.name, version)
-
-    async def _group(self, task: Task, query: Query, model: Model, items: list[_Item], reply: Reply) -> None:
+    async def _group(self, task: Task, query: Query, model: Classifier, items: list[_Item], reply: Reply) -> None:
         ready = await self._tokenized(task, query, model, items, reply)
         if not ready:
             return
@@ -137,9 +117,11 @@ class Service:
         at = iter(answers.rows)
         for item in ready:
             reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
-        self.metrics.items.labels(model.package.name, str(model.package.version), task, "ok").inc(len(ready))
+        self.metrics.items.labels(model.name, model.version, task, "ok").inc(len(ready))
 
-    async def _tokenized(self, task: Task, query: Query, model: Model, items: list[_Item], reply: Reply) -> list[_Item]:
+    async def _tokenized(
+        self, task: Task, query: Query, model: Classifier, items: list[_Item], reply: Reply
+    ) -> list[_Item]:
         """Return the items with their tokens; those without a known token become failures."""
         started = time.perf_counter()
         if sum(len(item.text) for item in items) > _TOKENIZE_INLINE_CHARS:
@@ -147,18 +129,18 @@ class Service:
         else:
             self._tokenize(query, model, items)
         spent = time.perf_counter() - started
-        self.metrics.of_model(model.plain.model, model.plain.version).tokenize_seconds.observe(spent)
+        self.metrics.of_model(model.name, model.version).tokenize_seconds.observe(spent)
         reply.timings.tokenize += spent
         ready = []
         for item in items:
             if item.tokens is not None and item.tokens.known:
                 ready.append(item)
             else:
-                error = NoUsableText(f"model {model.package.name!r} knows nothing of the text; expected words it knows")
+                error = NoUsableText(f"model {model.name!r} knows nothing of the text; expected words it knows")
                 self._fail(reply, task, model, Failure(item.index, error))
         return ready
 
-    def _tokenize(self, query: Query, model: Model, items: list[_Item]) -> None:
+    def _tokenize(self, query: Query, model: Classifier, items: list[_Item]) -> None:
         """Cut each item's text, and each of its sentences where asked, in one call of the tokenizer."""
         spans: list[list[Sentence]] = [[] for _ in items]
         if query.sentences:
@@ -174,15 +156,15 @@ class Service:
         for item, own in zip(items, spans, strict=True):
             item.parts = [(span, tokens) for span, tokens in ((span, next(cut)) for span in own) if tokens.known]
 
-    def _observe_job(self, model: Model, answers: Answers, timings: Timings) -> None:
+    def _observe_job(self, model: Classifier, answers: Answers, timings: Timings) -> None:
         queued = max(0.0, answers.started - answers.submitted)
-        self.metrics.of_model(model.plain.model, model.plain.version).queue_seconds.observe(queued)
+        self.metrics.of_model(model.name, model.version).queue_seconds.observe(queued)
         timings.queue = max(timings.queue, queued)
         timings.infer = max(timings.infer, answers.ended - answers.started)
 
     def _fail(self, reply: Reply, task: Task, model: Model | None, failure: Failure) -> None:
         reply.failures.append(failure)
-        labels = (model.package.name, str(model.package.version)) if model else (NO_MODEL, NO_MODEL)
+        labels = (model.name, model.version) if model else (NO_MODEL, NO_MODEL)
         self.metrics.items.labels(*labels, task, failure.error.code).inc()
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from app.modelpack.store import latest, open_package
-from app.runtime.model import Model, open_model
+from app.runtime.classifier import Classifier
 from app.runtime.providers import choose
 from benchmarks.texts import texts
 
@@ -16,7 +16,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _ROUNDS = 5
 
 
-def cost_us(model: Model, kind: str) -> tuple[int, dict[int, float]]:
+def cost_us(model: Classifier, kind: str) -> tuple[int, dict[int, float]]:
     """Return the tokens of a row in the middle and, by batch size, the least CPU microseconds a row over the rounds."""
     rows = sorted((tokens.ids for tokens in model.tokenizer.encode(texts(kind, 800))), key=len)
     middle = rows[len(rows) // 2 :][: max(_SIZES)]
@@ -32,7 +32,7 @@ def cost_us(model: Model, kind: str) -> tuple[int, dict[int, float]]:
 
 def main(folder: Path) -> None:
     """Print a table of both kinds of text."""
-    model = open_model(open_package(latest(folder)), choose("cpu"))
+    model = Classifier.open(open_package(latest(folder)), choose("cpu"))
     print("| tokens | " + " | ".join(f"{size} rows" for size in _SIZES) + " |")
     print("|---" * (len(_SIZES) + 1) + "|")
     for kind in ("short", "long"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.modelpack.store import latest, open_package
-from app.runtime.model import Model, open_model
+from app.runtime.classifier import Classifier
 from app.runtime.providers import choose
 from app.runtime.threads import usable_cores
 
@@ -30,7 +30,7 @@ class Ceiling:
 
 def measure(folder: Path, kind: str, texts: list[str], seconds: float) -> Ceiling:
     """Time the bare loop: windows of 64 texts sorted by length and run in fours, which is the fastest order found."""
-    model = open_model(open_package(latest(folder)), choose("cpu"))
+    model = Classifier.open(open_package(latest(folder)), choose("cpu"))
     cores = usable_cores()
     return Ceiling(
         kind=kind,
@@ -40,7 +40,7 @@ def measure(folder: Path, kind: str, texts: list[str], seconds: float) -> Ceilin
     )
 
 
-def _rate(model: Model, texts: list[str], seconds: float) -> float:
+def _rate(model: Classifier, texts: list[str], seconds: float) -> float:
     done, at, started = 0, 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         window = texts[at : at + _WINDOW]
@@ -52,12 +52,12 @@ def _rate(model: Model, texts: list[str], seconds: float) -> float:
     return done / (time.perf_counter() - started)
 
 
-def _rate_of_threads(model: Model, texts: list[str], seconds: float, threads: int) -> float:
+def _rate_of_threads(model: Classifier, texts: list[str], seconds: float, threads: int) -> float:
     with ThreadPoolExecutor(threads) as pool:
         return sum(pool.map(lambda _: _rate(model, texts, seconds), range(threads)))
 
 
-def _alone_ms(model: Model, texts: list[str], seconds: float) -> float:
+def _alone_ms(model: Classifier, texts: list[str], seconds: float) -> float:
     times: list[float] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from app.modelpack.store import latest, open_package
-from app.runtime.model import open_model
+from app.runtime.classifier import Classifier
 from app.runtime.providers import choose
 from app.tasks.classify import Classified, classify
 
@@ -26,7 +26,7 @@ class Text(BaseModel):
 
 def create_app(folder: Path) -> FastAPI:
     """Return the application over the highest version of a package."""
-    model = open_model(open_package(latest(folder)), choose("cpu"))
+    model = Classifier.open(open_package(latest(folder)), choose("cpu"))
     app = FastAPI()
 
     @app.post("/v1/sentiment")

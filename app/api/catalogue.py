@@ -63,7 +63,7 @@ def _version(number: int, entry: Entry) -> dict[str, Any]:
         "version": number,
         "state": "ready",
         "reason": None,
-        "precision": entry.session.precision,
+        "precision": entry.precision,
         "provider": entry.provider.device,
         "provider_note": entry.provider.note,
         "max_tokens": entry.manifest.limits.max_tokens,

@@ -1,4 +1,4 @@
-"""A package's tokenizer: text -> ids with character offsets into the caller's own text."""
+"""A package's tokenizer: text -> ids with character offsets into the caller's own text, and ids -> pieces."""
 
 import os
 from collections.abc import Sequence
@@ -48,6 +48,7 @@ class TextTokenizer:
                 spec.file, f"unreadable ({broken})", "a tokenizer.json of Hugging Face tokenizers"
             ) from broken
         _check(tokenizer, spec)
+        tokenizer.encode_special_tokens = True  # a caller's "<s>" is three signs, not the token
         tokenizer.no_padding()
         tokenizer.no_truncation()
         return cls(tokenizer, spec.unk_id, max_tokens)
@@ -56,6 +57,11 @@ class TextTokenizer:
         """Return one ``Tokens`` a text, in order; ids beyond the package's ``max_tokens`` are cut off at the end."""
         cut = self._tokenizer.encode_batch if with_offsets else self._tokenizer.encode_batch_fast
         return [self._tokens(row, with_offsets) for row in cut(list(texts), add_special_tokens=False)]
+
+    def pieces(self) -> list[str]:
+        """Return each id's piece, in order: what a summary is put together from."""
+        known = {number: piece for piece, number in self._tokenizer.get_vocab(with_added_tokens=True).items()}
+        return [known.get(number, "") for number in range(self._tokenizer.get_vocab_size())]
 
     def _tokens(self, row: Encoding, with_offsets: bool) -> Tokens:  # noqa: FBT001 - private
         ids = np.array(row.ids[: self._max_tokens], np.int64)  # [T]

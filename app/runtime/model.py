@@ -1,99 +1,65 @@
-"""An opened package: its tokenizer, its session, and the lanes on which its rows run."""
+"""An opened package, whatever its task: its manifest, its tokenizer, and where its graphs run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from app.errors import PackageError
 from app.modelpack import manifest as schema
-from app.modelpack.manifest import Graph, Manifest
+from app.modelpack.manifest import Graph, Manifest, Role
 from app.modelpack.store import Package
 from app.modelpack.tokenizer import TextTokenizer
 from app.runtime.providers import Provider
-from app.runtime.session import Array, Session, padded
-
-LOGITS, ATTRIBUTION = "logits", "attribution"
-_WARM_UP_TOKENS = (1, 16, 128)
+from app.runtime.session import Session
 
 
 @dataclass(frozen=True, eq=False)
-class GraphLane:
-    """Rows that may run together: those of one session that ask for the same outputs."""
-
-    session: Session
-    pad_id: int
-    outputs: tuple[str, ...]
-    model: str
-    version: str
-
-    def run(self, rows: Sequence[npt.NDArray[np.int64]]) -> list[tuple[Array, ...]]:
-        """Return each row's outputs in the lane's order: logits float32[C], attribution float32[T, C]."""
-        found = self.session.run(self.outputs, padded(rows, self.pad_id))
-        return [
-            tuple(self._own(name, array[at], len(row)) for name, array in zip(self.outputs, found, strict=True))
-            for at, row in enumerate(rows)
-        ]
-
-    @staticmethod
-    def _own(output: str, array: Array, tokens: int) -> Array:
-        return array[:tokens] if output == ATTRIBUTION else array
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
+class Model(ABC):
     """A package that answers."""
 
     package: Package
     tokenizer: TextTokenizer
-    session: Session
     provider: Provider
-    temperature: float = field(init=False)
-    plain: GraphLane = field(init=False)
-    explained: GraphLane = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "temperature", self.manifest.temperature)
-        for name, outputs in (("plain", (LOGITS,)), ("explained", (LOGITS, ATTRIBUTION))):
-            pad_id = self.manifest.tokenizer.pad_id
-            lane = GraphLane(self.session, pad_id, outputs, self.package.name, str(self.package.version))
-            object.__setattr__(self, name, lane)
 
     @property
     def manifest(self) -> Manifest:
         """What the package says of itself."""
         return self.package.manifest
 
+    @property
+    def name(self) -> str:
+        """The package's name, for answers and metrics."""
+        return self.package.name
+
+    @property
+    def version(self) -> str:
+        """The package's version as a label."""
+        return str(self.package.version)
+
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """The precision of its graphs; where they differ, each, in the order in which they run: ``int8/fp32``."""
+
+    @abstractmethod
     def warm_up(self) -> None:
-        """Run both lanes over a few lengths; ``PackageError`` where the answers have not the form of the labels."""
-        labels = len(self.manifest.labels)
-        for tokens in _WARM_UP_TOKENS:
-            row = np.full(min(tokens, self.manifest.limits.max_tokens), self.manifest.tokenizer.unk_id, np.int64)
-            for lane in (self.plain, self.explained):
-                for logits, *attribution in lane.run([row, row[:1]]):
-                    if logits.shape != (labels,) or any(part.shape[1:] != (labels,) for part in attribution):
-                        raise PackageError(
-                            schema.FILE,
-                            f"labels: {labels} of them",
-                            f"as many as the graph's {logits.shape[-1]} logits",
-                        )
+        """Run its graphs over a few lengths; ``PackageError`` where an answer is not of the form it must have."""
 
 
-def open_model(package: Package, provider: Provider, precision: str = "auto") -> Model:
-    """Open a verified package and warm it up; ``PackageError`` where its parts do not fit together."""
-    graph = _graph(package.manifest, provider, precision)
-    session = Session(graph, package.graph_bytes(graph), provider)
-    model = Model(package, package.tokenizer(), session, provider)
-    model.warm_up()
-    return model
+def open_session(package: Package, provider: Provider, precision: str, role: Role = "model") -> Session:
+    """Open a package's graph of ``role``; ``PackageError`` where there is none that fits, or it cannot be opened.
+
+    Precision ``auto`` is the best that the provider runs and the package has.
+    """
+    graph = _graph(package.manifest, provider, precision, role)
+    return Session(graph, package.graph_bytes(graph), provider)
 
 
-def _graph(manifest: Manifest, provider: Provider, precision: str) -> Graph:
+def _graph(manifest: Manifest, provider: Provider, precision: str, role: Role) -> Graph:
     for wanted in provider.precisions:
-        graph = manifest.graph(wanted)
+        graph = manifest.graph(wanted, role)
         if graph is not None and precision in {"auto", wanted}:
             return graph
     wanted_text = " or ".join(provider.precisions) if precision == "auto" else precision
-    have = ", ".join(graph.precision for graph in manifest.graphs)
-    raise PackageError(schema.FILE, f"graphs of precision {have}", f"{wanted_text} for the provider {provider.device}")
+    have = ", ".join(graph.precision for graph in manifest.graphs if graph.role == role)
+    which = "graphs" if role == "model" else f"graphs of role {role}"
+    raise PackageError(schema.FILE, f"{which} of precision {have}", f"{wanted_text} for the provider {provider.device}")

@@ -75,7 +75,7 @@ def test_a_tokenizer_unlike_its_normalization_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("normalization", 99, r"tokenizer\.normalization is 99; expected one of \[1, 2\]"),
+        ("normalization", 99, r"tokenizer\.normalization is 99; expected one of \[1, 2, 3, 4\]"),
         ("vocab_size", 5, "tokens; expected 5 as the manifest says"),
         ("pad_id", 10**6, "pad id 1000000.*expected ids below"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import AmbiguousModel, ModelNotFound, ModelUnavailable
-from app.runtime.model import open_model
+from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
 from tests.packages import TOPIC, copy_package, copy_tiny, edit_manifest, every_task

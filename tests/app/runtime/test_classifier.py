@@ -1,4 +1,4 @@
-"""An opened package: checked against its manifest, and the same answer alone and in a batch."""
+"""A package that classifies: checked against its manifest, and the same answer alone and in a batch."""
 
 import json
 import random
@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from app.errors import InferenceFailed, PackageError
 from app.modelpack.store import Package, Refused, discover, open_package
-from app.runtime.model import Model, open_model
+from app.runtime.classifier import Classifier
 from app.runtime.providers import choose
 from app.tasks.classify import softmax
 from benchmarks.texts import texts
@@ -57,14 +57,14 @@ def chinese(count: int) -> list[str]:
     return ["。".join(numbers.choices(CHINESE_CLAUSES, k=size)) for size in sizes]
 
 
-def probabilities(model: Model, batch: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
+def probabilities(model: Classifier, batch: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
     logits: npt.NDArray[np.float32] = np.stack([answer[0] for answer in model.plain.run(batch)])  # [B, C]
     return softmax(logits / np.float32(model.temperature))
 
 
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
 def test_an_fp32_answer_is_the_same_alone_and_in_a_batch(package: Package) -> None:
-    model = open_model(package, CPU, "fp32")
+    model = Classifier.open(package, CPU, "fp32")
     together = probabilities(model, rows(package))
     alone = np.concatenate([probabilities(model, [row]) for row in rows(package)])
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -72,7 +72,7 @@ def test_an_fp32_answer_is_the_same_alone_and_in_a_batch(package: Package) -> No
 
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
 def test_an_int8_answer_moves_by_at_most_a_two_hundredth_with_its_batch(package: Package) -> None:
-    model = open_model(package, CPU, "int8")
+    model = Classifier.open(package, CPU, "int8")
     together = probabilities(model, rows(package))
     alone = np.concatenate([probabilities(model, [row]) for row in rows(package)])
     np.testing.assert_allclose(together, alone, atol=0.005)
@@ -83,7 +83,7 @@ def test_an_int8_answer_moves_by_at_most_a_two_hundredth_with_its_batch(package:
 
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
 def test_what_each_token_adds_sums_to_the_logits(package: Package) -> None:
-    model = open_model(package, CPU, "fp32")
+    model = Classifier.open(package, CPU, "fp32")
     biases = []
     for (logits, attribution), row in zip(model.explained.run(rows(package)), rows(package), strict=True):
         assert attribution.shape == (len(row), len(package.manifest.labels))
@@ -93,7 +93,7 @@ def test_what_each_token_adds_sums_to_the_logits(package: Package) -> None:
 
 def test_both_lanes_give_the_same_logits() -> None:
     package = open_package(TINY)
-    model = open_model(package, CPU)
+    model = Classifier.open(package, CPU)
     plain = [answer[0] for answer in model.plain.run(rows(package))]
     explained = [answer[0] for answer in model.explained.run(rows(package))]
     np.testing.assert_allclose(plain, explained, atol=1e-6)
@@ -105,7 +105,7 @@ def test_a_graph_unlike_its_manifest_is_refused_with_both_forms(tmp_path: Path) 
     with pytest.raises(
         PackageError, match=r"inputs .*ids int64.*; expected inputs .*tokens int64.*, as the manifest says"
     ):
-        open_model(open_package(folder), CPU)
+        Classifier.open(open_package(folder), CPU)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -114,14 +114,14 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("NoSuchOperator", [], ["y"])], "g", [], [y])
     write_file(folder, "model.int8.onnx", helper.make_model(graph).SerializeToString())
     with pytest.raises(PackageError, match=r"model\.int8\.onnx: not a graph that ONNX Runtime opens"):
-        open_model(open_package(folder), CPU)
+        Classifier.open(open_package(folder), CPU)
 
 
 def test_labels_unlike_the_graphs_columns_are_refused(tmp_path: Path) -> None:
     folder = copy_tiny(tmp_path)
     edit_manifest(folder, lambda manifest: manifest.update(labels=["negative", "positive"]))
     with pytest.raises(PackageError, match="labels: 2 of them; expected as many as the graph's 3 logits"):
-        open_model(open_package(folder), CPU)
+        Classifier.open(open_package(folder), CPU)
 
 
 def test_a_precision_that_the_package_lacks_is_refused(tmp_path: Path) -> None:
@@ -129,13 +129,13 @@ def test_a_precision_that_the_package_lacks_is_refused(tmp_path: Path) -> None:
     edit_manifest(
         folder, lambda manifest: manifest.update(graphs=[g for g in manifest["graphs"] if g["precision"] == "fp32"])
     )
-    assert open_model(open_package(folder), CPU).session.precision == "fp32"
+    assert Classifier.open(open_package(folder), CPU).session.precision == "fp32"
     with pytest.raises(PackageError, match="graphs of precision fp32; expected int8 for the provider cpu"):
-        open_model(open_package(folder), CPU, "int8")
+        Classifier.open(open_package(folder), CPU, "int8")
 
 
 def test_ids_beyond_the_vocabulary_fail_cleanly() -> None:
-    model = open_model(open_package(TINY), CPU)
+    model = Classifier.open(open_package(TINY), CPU)
     with pytest.raises(InferenceFailed, match="the model failed on this input"):
         model.plain.run([np.array([10**9], np.int64)])
 

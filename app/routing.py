@@ -1,0 +1,51 @@
+"""Which package answers a text: by task, by the language of its script, or by the name that the caller gave."""
+
+from app.errors import EmptyText, ModelNotFound, TextTooLong, UnsupportedLanguage
+from app.modelpack.manifest import Task
+from app.runtime.model import Model
+from app.runtime.registry import Registry
+from app.text.language import detect
+
+
+class Router:
+    """Finds packages in a registry for texts within a bound."""
+
+    def __init__(self, registry: Registry, max_item_chars: int) -> None:
+        self._registry = registry
+        self._max_item_chars = max_item_chars
+
+    def check(self, text: str) -> None:
+        """Raise ``EmptyText`` or ``TextTooLong`` where a text cannot be read."""
+        if not text or text.isspace():
+            raise EmptyText("the text is empty; expected at least one character that is not white space")
+        if len(text) > self._max_item_chars:
+            raise TextTooLong(f"the text has {len(text)} characters; expected at most {self._max_item_chars}")
+
+    def language(self, text: str, asked: str) -> str | None:
+        """Return the language that was asked for or, for ``auto``, that of the script; ``None`` without letters."""
+        return detect(text) if asked == "auto" else asked
+
+    def find(
+        self, task: Task, language: str | None, named: Model | None = None, version: int | None = None
+    ) -> tuple[Model, str]:
+        """Return the model for a text, and its language: a text without letters (":-)", "10/10") is any language's.
+
+        ``UnsupportedLanguage`` and ``AmbiguousModel`` concern this text, ``ModelNotFound`` all of them.
+        """
+        model = named or self._default(task, language, version)
+        language = language or model.manifest.languages[0]  # the model's own first
+        if language not in model.manifest.languages:
+            raise UnsupportedLanguage(
+                f"the text's language is {language!r}; expected one of {model.manifest.languages}, "
+                f"which model {model.name!r} serves"
+            )
+        return model, language
+
+    def _default(self, task: Task, language: str | None, version: int | None) -> Model:
+        served = self._registry.languages(task)
+        if not served:
+            raise ModelNotFound(f"no model for {task} is here; GET /v1/models lists those that are")
+        model = self._registry.default(task, language or served[0])
+        if model is None:
+            raise UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
+        return model if version is None else self._registry.get(task, model.name, version)

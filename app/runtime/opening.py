@@ -1,0 +1,19 @@
+"""Opens a package as what its task makes it: one that classifies, quotes or writes."""
+
+from app.modelpack.store import Package
+from app.runtime.classifier import Classifier
+from app.runtime.extractor import Extractor
+from app.runtime.model import Model
+from app.runtime.providers import Provider
+from app.runtime.summarizer import Summarizer
+
+
+def open_model(package: Package, provider: Provider, precision: str = "auto") -> Model:
+    """Open a verified package and warm it up; ``PackageError`` where its parts do not fit together."""
+    match package.manifest.task:
+        case "extract":
+            return Extractor.open(package, provider, precision)
+        case "summarize":
+            return Summarizer.open(package, provider, precision)
+        case _:
+            return Classifier.open(package, provider, precision)
