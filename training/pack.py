@@ -71,7 +71,7 @@ def _check(config: RunConfig, paths: RunPaths) -> tuple[Checks, dict[str, Answer
     fp32 = Session(first, paths.need(paths.fp32, "export").read_bytes(), choose("cpu"))
     int8 = Session(second, paths.need(paths.int8, "export").read_bytes(), choose("cpu"))
     dev = parity.answers(fp32, int8, open_dev(config, paths))
-    return parity.check(load_network(config, paths), fp32, dev, config), dev
+    return parity.check(load_network(config, paths), fp32, int8, dev, config), dev
 
 
 def _graphs(config: RunConfig) -> list[Graph]:

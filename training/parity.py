@@ -28,12 +28,14 @@ EXTRA_PADDING = 7
 class Checks:
     """What was measured: largest differences of logits, shares of rows with the same label, and what int8 costs.
 
-    `int8_points` is each set's own figure on dev by the fp32 graph less that by the int8 one, in points.
+    `int8_company` is how far a row's int8 logits move with who shares its batch. `int8_points` is each set's own figure
+    on dev by the fp32 graph less that by the int8 one, in points.
     """
 
     torch_difference: float
     padding_difference: float
     attribution_difference: float
+    int8_company: float
     int8_agreement: float
     int8_agreement_by_set: dict[str, float]
     int8_points: dict[str, float]
@@ -52,7 +54,7 @@ def answers(fp32: Session, int8: Session, dev: Mapping[str, Corpus]) -> dict[str
     return {name: Answers(_judged(fp32, corpus), _judged(int8, corpus)) for name, corpus in dev.items()}
 
 
-def check(network: Classifier, fp32: Session, dev: Mapping[str, Answers], config: RunConfig) -> Checks:
+def check(network: Classifier, fp32: Session, int8: Session, dev: Mapping[str, Answers], config: RunConfig) -> Checks:
     """Measure everything, and refuse with `PackRefusedError` what misses a gate."""
     gates = config.gates
     batches = _batches(len(network.recurrent.embedding.weight), config.tokenizer.max_tokens)
@@ -62,6 +64,7 @@ def check(network: Classifier, fp32: Session, dev: Mapping[str, Answers], config
         torch_difference=max(torch_difference(network, fp32, batch) for batch in batches),
         padding_difference=max(padding_difference(fp32, batch) for batch in batches),
         attribution_difference=max(attribution_difference(network, fp32, batch) for batch in batches),
+        int8_company=max(padding_difference(int8, batch) for batch in batches),
         int8_agreement=float(np.average(list(by_set.values()), weights=rows)),
         int8_agreement_by_set=by_set,
         int8_points={one.name: cost(dev[one.name], one.metric) for one in config.sets},
@@ -70,6 +73,7 @@ def check(network: Classifier, fp32: Session, dev: Mapping[str, Answers], config
         "torch and the fp32 graph": found.torch_difference,
         "a row alone and the same row padded in a batch": found.padding_difference,
         "the logits and the sum of their attribution": found.attribution_difference,
+        "an int8 row alone and the same row padded in a batch": found.int8_company,
     }
     for what, difference in differences.items():
         if not difference <= gates.parity:

@@ -18,7 +18,7 @@ from training.markdown import table
 from training.parity import Answers, Checks
 from training.speed import Speed, Timing
 
-CHECKS = Checks(1e-7, 1e-7, 1e-7, 0.999, {"tiny": 0.999}, {"tiny": -0.125})
+CHECKS = Checks(1e-7, 1e-7, 1e-7, 1e-7, 0.999, {"tiny": 0.999}, {"tiny": -0.125})
 SET = SetFindings(
     unanswered=2,
     errors={"dev": Errors(0.052, 0.011, 0.013), "test": Errors(0.061, 0.02, 0.03)},
