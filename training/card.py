@@ -96,8 +96,8 @@ def _checks(checks: Checks) -> str:
     return "\n".join(
         [
             f"- Largest difference of a logit between torch and the fp32 graph: {checks.torch_difference:.1e}.",
-            f"- Between a row alone and padded in a batch: {checks.padding_difference:.1e} in fp32, "
-            f"{checks.int8_company:.1e} in int8.",
+            f"- Between a row alone and padded in a batch (fp32): {checks.padding_difference:.1e}.",
+            f"- Likewise in int8: {checks.int8_company:.1e}.",
             f"- Between the logits and the sum of `attribution` plus bias (fp32): {checks.attribution_difference:.1e}.",
             f"- Same label from int8 and fp32 on dev: {checks.int8_agreement:.2%} of rows.",
         ]
