@@ -146,18 +146,21 @@ class Summarizer(Model):
     def _check_encoded(self, found: Encoded, tokens: int) -> None:
         ok = found.memory.ndim == found.keys.ndim == 2 and found.state.ndim == 1  # noqa: PLR2004 - rows and columns
         if not ok or found.memory.shape[0] != tokens or found.keys.shape[0] != tokens:
-            shapes = {name: np.shape(array) for name, array in zip(_ENCODED, found, strict=True)}
+            shapes = found.memory.shape, found.keys.shape, found.state.shape
             raise PackageError(
-                self._file("encoder"), f"outputs of shape {shapes}", f"memory and keys of {tokens} tokens"
+                self._file("encoder"),
+                f"memory, keys and state of shape {shapes}",
+                f"memory and keys of {tokens} tokens",
             )
 
     def _check_stepped(self, found: Stepped, encoded: Encoded, tokens: int) -> None:
         head = (2, _WARM_UP_BEAMS)
         wanted = [(*head, _WARM_UP_TOP)] * 3 + [(*head, *encoded.state.shape), (*head, tokens)]
-        shapes = {name: np.shape(array) for name, array in zip(_STEPPED, found, strict=True)}
-        if list(shapes.values()) != wanted:
-            expected = dict(zip(_STEPPED, wanted, strict=True))
-            raise PackageError(self._file("step"), f"outputs of shape {shapes}", f"outputs of shape {expected}")
+        shapes = [found.top_ids.shape, found.top_logps.shape, found.top_copied.shape]
+        shapes += [found.state.shape, found.coverage.shape]
+        if shapes != wanted:
+            names = ", ".join(_STEPPED)
+            raise PackageError(self._file("step"), f"{names} of shapes {shapes}", f"shapes {wanted}")
         special = {self.manifest.tokenizer.pad_id, self.generation.bos_id}
         special |= {kind.id for kind in self.generation.kinds.values()}
         ids = set(found.top_ids.ravel().tolist())

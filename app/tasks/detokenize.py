@@ -1,0 +1,172 @@
+"""A summary's tokens as text, piece by piece as they are decided, in the caller's own spelling.
+
+A piece that begins with "▁" follows white space, every other one joins the piece before it. A word is held back until
+the next one begins, so that text given out is never taken back and never ends inside a character. The vocabulary is
+lower-case: a word that stands in the source is spelled as it is there (as in the copied place, or else as is usual).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+SPACE = "▁"
+"""In front of a piece: white space. The normalization of packages that write puts it there."""
+_BREAKS = {"\n", "<nl>"}
+_WORD = re.compile(r"[^\W\d_]+")
+_ENDS_A_SENTENCE = re.compile(r"[.!?:。！？\n]")
+_RAISING_SHARE = 0.5
+# Without a sentence to begin, these are lower-case, though the source may have them nowhere but at its beginnings.
+_PLAIN = """
+a an the this that these those and but or nor so yet if as at by for from in into of off on onto out over to up with
+after before since until when while where why how what who whom whose which because although though he she it we they
+you his her its our their your my him them us there here is are was were be been has have had do does did will would
+can could may might must shall should not no yes some any all each every many most more other another such one two don
+didn doesn isn aren wasn weren won wouldn couldn shouldn hasn haven hadn
+"""
+_PLAIN_WORDS = frozenset(_PLAIN.split())
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a summary was written from: the text, and each token's span in it."""
+
+    text: str
+    offsets: Sequence[tuple[int, int]]
+    _usual: dict[str, str] = field(default_factory=dict, init=False)
+    _at_beginnings: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        inside: dict[str, Counter[str]] = {}
+        beginnings, raised, end = 0, 0, 0
+        for found in _WORD.finditer(self.text):
+            word, gap = found.group(), self.text[end : found.start()]
+            if end == 0 or _ENDS_A_SENTENCE.search(gap):
+                beginnings, raised = beginnings + 1, raised + word[0].isupper()
+                self._at_beginnings.setdefault(word.lower(), word)
+            else:
+                inside.setdefault(word.lower(), Counter())[word] += 1
+            end = found.end()
+        self._usual.update({word: spellings.most_common(1)[0][0] for word, spellings in inside.items()})
+        object.__setattr__(self, "raises", raised > _RAISING_SHARE * beginnings)
+
+    raises: bool = field(default=False, init=False)
+    """Whether its sentences begin with capitals."""
+
+    def span(self, first: int, last: int) -> str:
+        """Return the text of the tokens ``first`` to ``last``, both included, white space before and after cut off."""
+        return self.text[self.offsets[first][0] : self.offsets[last][1]].strip()
+
+    def is_rest(self, token: int) -> bool:
+        """Tell whether a token is of one sign with the token before it, as the parts of "¼" are."""
+        return token > 0 and self.offsets[token] == self.offsets[token - 1]
+
+    def follows_space(self, token: int) -> bool:
+        """Tell whether white space, or nothing at all, stands in front of a token."""
+        start, end = self.offsets[token]
+        return self.text[start:end][:1].isspace() or start == 0 or self.text[start - 1].isspace()
+
+    def spelled(self, word: str, copied: str | None) -> str:
+        """Return a lower-case ``word`` as the source spells it, best as in the place it was ``copied`` from."""
+        if copied is not None and (copied != self._at_beginnings.get(word) or _is_initial(word)):
+            return copied
+        usual = self._usual.get(word)
+        if usual is not None:
+            return usual
+        if word in self._at_beginnings:
+            return word if word in _PLAIN_WORDS else self._at_beginnings[word]
+        return "I" if word == "i" and self.raises else word
+
+
+@dataclass(slots=True)
+class _Word:
+    """The pieces of the word at hand: their text, and where in the source each was copied from."""
+
+    text: str = ""
+    spaced: bool = False
+    places: list[int | None] = field(default_factory=list)
+
+    def goes_on(self, spaced: bool, body: str) -> bool:  # noqa: FBT001 - private
+        if not self.text:
+            return not (spaced and self.spaced)
+        return not spaced and _kind(self.text[-1]) == _kind(body[:1]) != "sign of its own"
+
+
+class Detokenizer:
+    """Puts one summary together; ``add`` each token in turn, then ``end``."""
+
+    def __init__(self, pieces: Sequence[str], unk_id: int, source: Source, *, recase: bool) -> None:
+        """``pieces`` has every id's piece; ``recase`` puts the caller's own spelling back."""
+        self._pieces = pieces
+        self._unk_id = unk_id
+        self._source = source
+        self._recase = recase
+        self._word = _Word()
+        self._begins = True
+        self._break = False
+        self._empty = True
+
+    def add(self, token: int, copied_from: int | None = None) -> str:
+        """Take the next token, and its place in the source where it was copied; return the text now certain."""
+        piece = self._pieces[token]
+        if piece in _BREAKS:
+            text = self._flush()
+            self._break = True
+            return text
+        spaced, body = piece.startswith(SPACE), piece.lstrip(SPACE)
+        if token == self._unk_id:
+            if copied_from is None or self._source.is_rest(copied_from):
+                return ""
+            spaced, body = self._source.follows_space(copied_from), self._source.span(copied_from, copied_from)
+        if not body and not spaced:
+            return ""
+        text = "" if self._word.goes_on(spaced, body) else self._flush()
+        self._word.spaced |= spaced and not self._word.text
+        self._word.text += body
+        if body:
+            self._word.places.append(copied_from)
+        return text
+
+    def end(self) -> str:
+        """Return what is held back; nothing comes after it."""
+        return self._flush()
+
+    def _flush(self) -> str:
+        word, self._word = self._word, _Word()
+        if not word.text:
+            return ""
+        text = self._spelled(word) if self._recase else word.text
+        before = "" if self._empty else "\n" if self._break else " " if word.spaced else ""
+        if any(sign.isalnum() for sign in text):
+            self._begins = False
+        elif _ENDS_A_SENTENCE.search(text) and ":" not in text:
+            self._begins = True
+        self._empty = self._break = False
+        return before + text
+
+    def _spelled(self, word: _Word) -> str:
+        lower = word.text.lower()
+        text = self._source.spelled(lower, self._copied(word, lower))
+        begins = self._begins or self._break
+        return text[:1].upper() + text[1:] if begins and self._source.raises and text.islower() else text
+
+    def _copied(self, word: _Word, lower: str) -> str | None:
+        """Return the source's text where the whole word was copied from one run of it."""
+        first = word.places[0]
+        if first is None or word.places != list(range(first, first + len(word.places))):
+            return None
+        text = self._source.span(first, first + len(word.places) - 1)
+        return text if text.lower() == lower or len(text) == len(lower) else None
+
+
+def _is_initial(word: str) -> bool:
+    """Tell whether a word is one letter, as in "U.S.", and no article."""
+    return len(word) == 1 and word != "a"
+
+
+def _kind(sign: str) -> str:
+    if "\u2e80" <= sign <= "\ud7ff" or "\uf900" <= sign <= "\ufaff" or sign >= "\U00020000":
+        return "sign of its own"  # Han, kana, Hangul and their full stops
+    if sign.isdigit():
+        return "digit"
+    return "letter" if sign.isalpha() or not sign.isprintable() else "sign"
