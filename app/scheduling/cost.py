@@ -1,0 +1,92 @@
+"""What a step costs, measured on this machine, and what that says of which rows should step together.
+
+A step costs something however few rows it has (the weights are read once), something a row (the vocabulary), and
+something a cell of padded source memory (attention). Rows of like length therefore step together, and a row of another
+length joins them only where a step of its own would cost more than the padding.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.modelpack.summaries import KindName
+from app.runtime.roster import Draft, Floats, Ids, Roster, Writer, padded_width
+from app.runtime.session import Array
+from app.tasks.generate import Ask, Options
+
+_ROWS, _WIDTHS, _ROUNDS = (1, 8), (16, 128), 3
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """Seconds that a step takes: a part of its own, one a row, and one a cell (rows x width)."""
+
+    fixed_s: float
+    row_s: float
+    cell_s: float
+
+    def of(self, rows: int, width: int) -> float:
+        """Return the seconds of a step of so many rows; without rows there is none."""
+        return self.fixed_s + rows * (self.row_s + width * self.cell_s) if rows else 0.0
+
+
+UNKNOWN = StepCost(0.0, 0.0, 0.0)
+"""Until it is measured: any team will do."""
+
+
+def cheapest(cost: StepCost, teams: Sequence[tuple[int, int]], tokens: int) -> int | None:
+    """Return which of ``teams``, each (rows, width), a row of so many tokens joins; ``None`` to step apart.
+
+    It is the one whose step grows least, the first of equals.
+    """
+    width = padded_width(tokens)
+    best, least = None, cost.of(1, width)
+    for at, (rows, wide) in enumerate(teams):
+        more = cost.of(rows + 1, max(wide, width)) - cost.of(rows, wide)
+        if more <= least and (best is None or more < least):
+            best, least = at, more
+    return best
+
+
+def measure(writer: Writer, draft: Draft, options: Options, clock: Callable[[], float] = time.thread_time) -> StepCost:
+    """Time a few steps of few and many rows on short and long sources, made of the draft's tokens; take the best of 3.
+
+    ``clock``: CPU seconds of this thread, since others may be at work.
+    """
+    shapes, seconds = [], []
+    for width in _WIDTHS:
+        still = _Still(writer, Draft(np.resize(draft.ids, width), draft.kind))
+        for rows in _ROWS:
+            roster = Roster(still, options.beams, options.candidates)
+            for _ in range(rows):
+                roster.join(still.draft)
+            shapes.append((1, rows, rows * width))
+            seconds.append(min(_seconds(roster, clock) for _ in range(_ROUNDS)))
+    fixed_s, row_s, cell_s = np.linalg.lstsq(np.array(shapes, float), np.array(seconds), rcond=None)[0].tolist()
+    return StepCost(max(0.0, fixed_s), max(0.0, row_s), max(0.0, cell_s))
+
+
+def _seconds(roster: Roster, clock: Callable[[], float]) -> float:
+    asks = [Ask([roster.writer.bos_id], [0], [[]])] * roster.rows
+    started = clock()
+    roster.step(asks)
+    return clock() - started
+
+
+class _Still:
+    """A writer that has read one draft and gives it for any."""
+
+    def __init__(self, writer: Writer, draft: Draft) -> None:
+        self.draft = draft
+        self.name, self.version = writer.name, writer.version
+        self.bos_id, self.eos_id, self.pad_id = writer.bos_id, writer.eos_id, writer.pad_id
+        self._writer = writer
+        self._encoded = writer.encode(draft.ids, draft.kind)
+
+    def encode(self, _ids: Ids, _kind: KindName) -> tuple[Floats, Floats, Floats]:
+        return self._encoded
+
+    def step(self, feeds: Mapping[str, Array]) -> tuple[Ids, Floats, Floats, Floats, Floats]:
+        return self._writer.step(feeds)

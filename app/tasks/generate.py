@@ -1,0 +1,339 @@
+"""Beam search over a step that it knows nothing about: no model, no graph, arrays in and decisions out.
+
+A ``Search`` is one text's: it is asked for its next inputs and told what the step found, so that whoever runs the step
+may take many texts at once, each at its own place in its own summary. ``generate`` does that in the plainest way.
+Greedy search is a beam of one. Every tie is decided: by the lower beam, then the lower id.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf, isnan
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Reason = Literal["eos", "length", "deadline"]
+REASONS: tuple[Reason, ...] = ("eos", "length", "deadline")
+
+NOWHERE = -1
+"""The source position of a token where no source was given."""
+
+_LEAST_COVERAGE = 1e-6
+"""What a source position without any attention counts as, since the logarithm of 0 would rule the summary out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one search may do.
+
+    ``max_tokens`` counts what the summary holds, which the end token does not add to. ``length_penalty`` is alpha
+    and ``coverage_penalty`` beta of Wu et al. 2016, equation 14; 0 is none. No run of ``block_ngram`` tokens occurs
+    twice in a summary (Paulus et al. 2018); 0 is no such rule.
+    """
+
+    max_tokens: int
+    min_tokens: int = 0
+    beams: int = 1
+    length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
+    block_ngram: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("beams", 1), ("max_tokens", 1), ("min_tokens", 0), ("block_ngram", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least {least}")
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens is {self.min_tokens}; expected at most max_tokens, {self.max_tokens}")
+
+    @property
+    def candidates(self) -> int:
+        """How many of a beam's best next tokens the search must see.
+
+        All that it keeps of one beam and the end token; a beam of one takes the best, whatever it is.
+        """
+        return self.beams + 1 if self.beams > 1 else 1
+
+
+class Token(NamedTuple):
+    """One decided token: its log-probability, the share of it that is copying, and where the source says it.
+
+    ``source`` is the position that the step attended to most, among those that hold the token itself where it was
+    copied rather than made up; ``NOWHERE`` without a source.
+    """
+
+    id: int
+    logp: float
+    copied: float
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a search found: the tokens without the end token, the score that chose them, and why they end.
+
+    ``eos``: the summary ended by itself. ``length``: it was cut at ``max_tokens``, where no other had ended.
+    ``deadline``: the search was broken off, and this is the best it had.
+    """
+
+    tokens: list[Token]
+    score: float
+    reason: Reason
+
+
+class Ask(NamedTuple):
+    """What a search asks of its next step, a value a live beam: at first one, then up to ``Options.beams``.
+
+    Beam i goes on from the state that beam ``parents[i]`` of the last step led to, reads ``tokens[i]``, and must not
+    be followed by any of ``banned[i]``.
+    """
+
+    tokens: list[int]
+    parents: list[int]
+    banned: list[list[int]]
+
+
+class Found(Protocol):
+    """What a step found for one search: for each live beam its best next tokens, best first, ties by the lower id."""
+
+    @property
+    def ids(self) -> Ids:
+        """int64[live, k], k as ``Options.candidates`` asks."""
+
+    @property
+    def logps(self) -> Floats:
+        """float32[live, k]: natural logarithms, not above 0; -inf where there are fewer tokens than k."""
+
+    @property
+    def copied(self) -> Floats:
+        """float32[live, k]: the share of each probability that came from copying, 0 to 1."""
+
+    @property
+    def attention(self) -> Floats:
+        """float32[live, T]: of this step, over the source."""
+
+    @property
+    def coverage(self) -> Floats:
+        """float32[live, T]: the sum of the beam's attention so far, with this step's."""
+
+
+SourceT = TypeVar("SourceT")
+SourceT_contra = TypeVar("SourceT_contra", contravariant=True)
+
+
+class Step(Protocol[SourceT_contra]):
+    """Runs one step for all its rows at once, and keeps the state of each; a row is one text."""
+
+    def join(self, source: SourceT_contra) -> None:
+        """Add a row at the end, at its first step."""
+
+    def leave(self, at: int) -> None:
+        """Forget row ``at``; the last row takes its place."""
+
+    def step(self, asks: Sequence[Ask]) -> Sequence[Found | Exception]:
+        """Return what each row's step found, or why it failed, in the order of the rows."""
+
+
+class _Node(NamedTuple):
+    """The last token of a hypothesis, and the rest of it."""
+
+    token: Token
+    before: "_Node | None"
+
+
+@dataclass(slots=True)
+class _Beam:
+    """A live hypothesis, and what followed each run of ``block_ngram - 1`` tokens in it."""
+
+    logp: float = 0.0
+    node: _Node | None = None
+    last: tuple[int, ...] = ()
+    followers: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
+
+
+class Search:
+    """One text's search, a step at a time."""
+
+    def __init__(self, options: Options, bos_id: int, eos_id: int, source: Ids | None = None) -> None:
+        """``source`` int64[T] is what may be copied, so that each token can be told its place in it."""
+        self.options = options
+        self._eos_id = eos_id
+        self._source = source
+        self._length = 0
+        self._live = [_Beam()]
+        self._ask = Ask([bos_id], [0], [self._banned(self._live[0])])
+        self._ended = 0
+        self._best: Summary | None = None
+        self._coverage: Floats | None = None
+        self._over = False
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to ask any more."""
+        return self._over
+
+    @property
+    def length(self) -> int:
+        """Tokens decided for each live beam so far: the steps done."""
+        return self._length
+
+    @property
+    def latest(self) -> Token | None:
+        """The last token of the best live hypothesis; in a beam of one it is final."""
+        node = self._live[0].node if self._live else None
+        return node.token if node else None
+
+    def ask(self) -> Ask:
+        """Return the inputs of the next step."""
+        if self._over:
+            raise RuntimeError("This is a bug: a search that is done was asked for more")
+        return self._ask
+
+    def tell(self, found: Found) -> None:
+        """Take what the step found for the last ``ask``; ``ValueError`` where it is not a number."""
+        if self._over:
+            raise RuntimeError("This is a bug: a search that is done was told more")
+        ids, copied = found.ids.tolist(), found.copied.tolist()
+        grown, parents = [], []
+        for rank, (logp, parent, next_id, place) in enumerate(self._candidates(ids, found.logps.tolist())):
+            if next_id != self._eos_id:
+                grown.append(self._grown(parent, next_id, logp, copied[parent][place], found.attention[parent]))
+                parents.append(parent)
+                if len(grown) == self.options.beams:
+                    break
+            elif rank < self.options.beams:
+                self._end(self._live[parent], logp, found.coverage[parent])
+        if not grown:  # all that could follow has ended or is banned
+            self._over = True
+            return
+        self._live = grown
+        self._length += 1
+        self._coverage = found.coverage[parents] if self.options.coverage_penalty else None
+        self._ask = Ask([beam.last[-1] for beam in grown], parents, [self._banned(beam) for beam in grown])
+        self._over = self._length == self.options.max_tokens or self._settled()
+
+    def best(self, reason: Reason = "length") -> Summary:
+        """Return the best summary: of those that ended by themselves where there are any, or of the live ones.
+
+        ``reason`` is why a live one ends here; a search broken off by its ``deadline`` says so in any case.
+        """
+        if self._best is not None:
+            return Summary(self._best.tokens, self._best.score, "deadline" if reason == "deadline" else "eos")
+        coverages = [None] * len(self._live) if self._coverage is None else list(self._coverage)
+        scores = [self._score(beam.logp, self._length, coverages[at]) for at, beam in enumerate(self._live)]
+        at = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
+        return Summary(_tokens(self._live[at].node), scores[at], reason)
+
+    def _candidates(self, ids: list[list[int]], logps: list[list[float]]) -> list[tuple[float, int, int, int]]:
+        """Return each (logp of the whole, beam, id, place in the beam's row), best first."""
+        found = []
+        for at, beam in enumerate(self._live):
+            for place, logp in enumerate(logps[at]):
+                if isnan(logp):
+                    raise ValueError("a log-probability is not a number; expected 0 or less")
+                if logp > -inf:
+                    found.append((beam.logp + logp, at, ids[at][place], place))
+        found.sort(key=lambda one: (-one[0], one[1], one[2]))
+        return found
+
+    def _grown(self, parent: int, next_id: int, logp: float, copied: float, attention: Floats) -> _Beam:
+        beam = self._live[parent]
+        token = Token(next_id, logp - beam.logp, copied, self._place(next_id, copied, attention))
+        size = self.options.block_ngram
+        followers = beam.followers
+        if size and len(beam.last) >= size - 1:
+            before = _tail(beam.last, size - 1)
+            followers = followers | {before: (*followers.get(before, ()), next_id)}
+        return _Beam(logp, _Node(token, beam.node), _tail((*beam.last, next_id), max(1, size - 1)), followers)
+
+    def _place(self, next_id: int, copied: float, attention: Floats) -> int:
+        if self._source is None:
+            return NOWHERE
+        attention = attention[: len(self._source)]
+        if copied > 0.5:  # noqa: PLR2004 - more copied than made up
+            same = np.where(self._source == next_id, attention, -1.0)  # [T]
+            at = int(same.argmax())
+            if same[at] >= 0:
+                return at
+        return int(attention.argmax())
+
+    def _banned(self, beam: _Beam) -> list[int]:
+        size = self.options.block_ngram
+        banned = list(beam.followers.get(_tail(beam.last, size - 1), ())) if size else []
+        if self._length < self.options.min_tokens:
+            banned.append(self._eos_id)
+        return banned
+
+    def _end(self, beam: _Beam, logp: float, coverage: Floats) -> None:
+        score = self._score(logp, self._length + 1, coverage)
+        self._ended += 1
+        if self._best is None or score > self._best.score:
+            self._best = Summary(_tokens(beam.node), score, "eos")
+
+    def _score(self, logp: float, tokens: int, coverage: Floats | None) -> float:
+        """Return a hypothesis's score; ``tokens``: those that its ``logp`` speaks of, the end token among them."""
+        score = logp / _length_penalty(tokens, self.options.length_penalty)
+        if self.options.coverage_penalty and coverage is not None:
+            covered = coverage if self._source is None else coverage[: len(self._source)]  # [T]
+            logs = np.log(np.clip(covered.astype(np.float64), _LEAST_COVERAGE, 1.0))  # [T]
+            score += self.options.coverage_penalty * float(logs.sum())
+        return score
+
+    def _settled(self) -> bool:
+        """Tell whether no live hypothesis can still win: enough have ended, or the best is out of reach.
+
+        A log-probability only falls, so a live one scores at best what it has over the most favourable length.
+        """
+        if self._best is None:
+            return False
+        if self._ended >= self.options.beams:
+            return True
+        alpha = self.options.length_penalty
+        kindest = max(_length_penalty(n, alpha) for n in (self._length + 1, self.options.max_tokens))
+        return self._live[0].logp / kindest <= self._best.score
+
+
+def generate(step: Step[SourceT], work: Iterable[tuple[SourceT, Search]], rows: int) -> Iterator[tuple[int, Summary]]:
+    """Yield the place in ``work`` and the summary of each search, as they end, ``rows`` of them at a time.
+
+    A search that ends makes room for the next at once. Whatever a step raises or finds failed is raised. ``step`` must
+    have no rows yet, and every search no more beams than it runs.
+    """
+    waiting = enumerate(work)
+    running: list[tuple[int, Search]] = []
+    while True:
+        while len(running) < rows and (following := next(waiting, None)) is not None:
+            place, (source, search) = following
+            step.join(source)
+            running.append((place, search))
+        if not running:
+            return
+        for (_, search), found in zip(running, step.step([search.ask() for _, search in running]), strict=True):
+            if isinstance(found, Exception):
+                raise found
+            search.tell(found)
+        for at in reversed(range(len(running))):
+            place, search = running[at]
+            if search.done:
+                yield place, search.best()
+                step.leave(at)
+                running[at] = running[-1]
+                running.pop()
+
+
+def _tail(tokens: tuple[int, ...], size: int) -> tuple[int, ...]:
+    return tokens[len(tokens) - size :] if size < len(tokens) else tokens
+
+
+def _tokens(node: _Node | None) -> list[Token]:
+    found = []
+    while node is not None:
+        found.append(node.token)
+        node = node.before
+    return found[::-1]
+
+
+def _length_penalty(tokens: int, alpha: float) -> float:
+    return float(((5 + tokens) / 6) ** alpha)
