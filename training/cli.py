@@ -27,6 +27,7 @@ import training.study.space
 import training.train
 from app.errors import SluiceError
 from app.modelpack.manifest import Classifying
+from training.baselines import summaries as quoting
 from training.baselines.kept import FOLDER, Kept
 from training.baselines.measure import BASELINES, measure, named
 from training.baselines.table import record, table
@@ -35,6 +36,7 @@ from training.data import read_split
 from training.errors import DataError, TrainingError
 from training.own.make import Request, make
 from training.own.table import Form
+from training.pairs import is_summarization
 from training.paths import RunPaths
 from training.scores import Scores
 from training.trainer import Accelerator, Machines, first_process
@@ -262,7 +264,10 @@ def baseline(
         typer.Option(help="The run whose training splits of the set they train on; found by the set if not given."),
     ] = None,
     only: Annotated[
-        str | None, typer.Option(help="Names of baselines, with commas: lr,nbsvm,fasttext,vader,snownlp.")
+        str | None,
+        typer.Option(
+            help="Names of baselines, with commas: lr,nbsvm,fasttext,vader,snownlp; or lead-3,textrank,oracle."
+        ),
     ] = None,
     runs: Runs = Path("runs"),
     reuse: Annotated[
@@ -270,8 +275,16 @@ def baseline(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Train, on one set's own rows, what its figures are held against, and score it; choices are made on dev."""
+    """Train, on one set's own rows, what its figures are held against, and score it; choices are made on dev.
+
+    For a set of summaries: quote each document in ways that need no training, and score that by ROUGE.
+    """
     with _complaints():
+        if is_summarization(data, data_set):
+            for one_split in split or ["dev"]:
+                quoted = quoting.measure(data, data_set, one_split, only=only.split(",") if only else ())
+                typer.echo(json.dumps(quoting.record(quoted)) if as_json else quoting.table(quoted))
+            return
         run = load(config or find(CONFIGS, data_set))
         one = next((one for one in run.sets if one.name == data_set), None)
         if one is None:

@@ -43,7 +43,7 @@ def read_split(data: Path, name: str, split: str, labels: Collection[str]) -> Ro
 def read_texts(data: Path, folder: str, name: str, split: str, field: str) -> list[str]:
     """Read one column of a split, whatever else it holds; `DataError` names the missing set, split or column."""
     path = file_of(data, name, split, folder)
-    table = _load(path)
+    table = read_table(path)
     if field not in table.column_names:
         raise DataError(f"{path}: no column {field!r}; it has {', '.join(sorted(table.column_names))}")
     leak = LEAKS.get(name)
@@ -53,7 +53,7 @@ def read_texts(data: Path, folder: str, name: str, split: str, field: str) -> li
 
 def _read_rows(data: Path, name: str, split: str) -> Rows:
     path = file_of(data, name, split)
-    table = _load(path)
+    table = read_table(path)
     missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
         raise DataError(f"{path}: no column {missing[0]!r}; it has {', '.join(sorted(table.column_names))}")
@@ -86,7 +86,8 @@ def file_of(data: Path, name: str, split: str, kind: str = FOLDER) -> Path:
     raise DataError(f"{folder}: no split {split!r} as {' or '.join(SUFFIXES)}; there are: {known or 'none'}")
 
 
-def _load(path: Path) -> datasets.Dataset:
+def read_table(path: Path) -> datasets.Dataset:
+    """Read JSON lines into a table of columns; `DataError` where they are malformed."""
     # The Arrow copy lives in memory and its cache is dropped at once: a changed file is never read stale.
     datasets.disable_progress_bars()
     try:

@@ -15,6 +15,19 @@ from app.text.sentences import sentences
         ("en", "one\n\ntwo", ["one", "two"]),
         ("zh", "好,但是不好。真的吗?是的!", ["好,但是不好。", "真的吗?", "是的!"]),
         ("en", "  \n ", []),
+        (
+            "en",
+            'He said "I am fine. You are not." Then he left.',
+            ['He said "I am fine.', 'You are not."', "Then he left."],
+        ),
+        ("en", "“Go. Now!” she said. 'Why?'", ["“Go.", "Now!”", "she said.", "'Why?'"]),
+        ("en", 'a word . " i see , " he said . " so', ["a word .", '" i see , " he said .', '" so']),
+        (
+            "en",
+            "it 's one ' thing . then another . and more .",
+            ["it 's one ' thing .", "then another .", "and more ."],
+        ),
+        ("zh", "他说：“很好。真的。”然后走了。", ["他说：“很好。真的。”", "然后走了。"]),
     ],
 )
 def test_text_is_cut_into(language: str, text: str, expected: list[str]) -> None:
