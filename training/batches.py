@@ -196,7 +196,9 @@ class _Plan:
     @classmethod
     def of(cls, sources: Sequence[Source], config: LoopConfig, seed: int, number: int) -> "_Plan":
         rng = np.random.default_rng([seed, number])
-        row = np.concatenate([_draw(source, [seed, at], number) for at, source in enumerate(sources)])
+        row = np.concatenate(
+            [walk(len(one.corpus), one.rows_per_epoch, [seed, at], number) for at, one in enumerate(sources)]
+        )
         source = np.repeat(np.arange(len(sources)), [one.rows_per_epoch for one in sources])
         full = np.concatenate(
             [one.corpus.lens[row[source == at]] for at, one in enumerate(sources)],
@@ -210,9 +212,11 @@ class _Plan:
         return cls(source, row, start, batches)
 
 
-def _draw(source: Source, seed: list[int], number: int) -> NDArray[np.int64]:
-    """Return the rows of a plan: it goes on in one endless run of permutations where the plan before stopped."""
-    rows, wanted = len(source.corpus), source.rows_per_epoch
+def walk(rows: int, wanted: int, seed: Sequence[int], number: int) -> NDArray[np.int64]:
+    """Return the `wanted` of `rows` rows that a plan takes, int64[wanted], the first plan's `number` being 0.
+
+    Plans go on in one endless run of permutations, each where the one before stopped.
+    """
     places = np.arange(number * wanted, (number + 1) * wanted)
     cycles = {int(cycle): np.random.default_rng([*seed, int(cycle)]).permutation(rows) for cycle in set(places // rows)}
     return np.array([cycles[int(place // rows)][place % rows] for place in places], dtype=np.int64)

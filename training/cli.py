@@ -24,6 +24,9 @@ import training.study.compare
 import training.study.plan
 import training.study.search
 import training.study.space
+import training.summarize.config
+import training.summarize.prepare
+import training.summarize.stages
 import training.train
 from app.errors import SluiceError
 from app.modelpack.manifest import Classifying
@@ -59,6 +62,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 @app.command()
 def prepare(config: ConfigPath, data: Data, runs: Runs = Path("runs")) -> None:
     """Train the tokenizer and encode the training and dev splits."""
+    with _complaints():
+        if training.summarize.config.is_one(config):
+            writer = training.summarize.config.load(config)
+            training.summarize.prepare.prepare(writer, data, RunPaths(runs / writer.name), _say)
+            return
     run = _load(config)
     with _complaints():
         training.prepare.prepare(run, data, _paths(run, runs), _say)
@@ -73,9 +81,14 @@ def pretrain(
     resume: Resume = True,
 ) -> None:
     """Fit a language model on all text of the run, for `train` to start from; needs [pretrain] in the config."""
+    training.train.prepare_torch(threads)
+    with _complaints():
+        if training.summarize.config.is_one(config):
+            writer = training.summarize.config.load(config)
+            training.summarize.stages.pretrain(writer, RunPaths(runs / writer.name), _say, resume=resume)
+            return
     run = _load(config)
     with _complaints():
-        training.train.prepare_torch(threads)
         training.pretrain.pretrain(run, _paths(run, runs), _say, resume=resume)
 
 
@@ -140,6 +153,11 @@ def train(
                 table, form, task, dev, test, name, language, minutes, seed, skip_bad, resume, models, runs
             )
             typer.echo(make(request, _say))
+        elif config is not None and training.summarize.config.is_one(config):
+            writer = training.summarize.config.load(config)
+            written = RunPaths(runs / writer.name)
+            training.summarize.stages.train(writer, written, _say, resume=resume)
+            shutil.copyfile(config, written.config)
         elif config is not None:
             run = load(config)
             paths = _paths(run, runs)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as pl
 import numpy as np
@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from training import tokenizer
@@ -148,18 +148,30 @@ def pretrain(config: RunConfig, paths: RunPaths, say: Callable[[str], None], *, 
     model = language_model(branch, tokens, settings)
     training = Pretraining(model, settings, steps=len(windows) * settings.epochs, seed=config.seed)
     last = paths.pretraining if resume and paths.pretraining.exists() else None
-    trainer = _trainer(settings, paths)
+    trainer = open_trainer(settings, paths)
     with quiet():
         trainer.fit(training, windows, ckpt_path=last)
         trainer.save_checkpoint(paths.pretraining)
     save_file(encoder_weights(model), str(paths.pretrained))
-    found = Pretrained(len(tokens), _perplexities(model, stream(list(open_dev(config, paths).values()), 0), settings))
+    found = Pretrained(len(tokens), perplexities(model, stream(list(open_dev(config, paths).values()), 0), settings))
     paths.pretrain_report.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
     say(f"pretrain: {found}")
     return found
 
 
-def language_model(branch: RecurrentBranch, tokens: NDArray[np.int32], settings: PretrainConfig) -> LanguageModel:
+class Reading(Protocol):
+    """A network that reads: its embedding, and the encoder over it."""
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The embedding."""
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The encoder."""
+
+
+def language_model(branch: Reading, tokens: NDArray[np.int32], settings: PretrainConfig) -> LanguageModel:
     """Make a language model of a branch's embedding and of one-way layers like its first, with the same weights.
 
     `RunError` where the branch's encoder is not of torch's own cells.
@@ -184,7 +196,7 @@ def encoder_weights(model: LanguageModel) -> dict[str, Tensor]:
     return found
 
 
-def load_encoder(branch: RecurrentBranch, path: Path) -> None:
+def load_encoder(branch: nn.Module, path: Path) -> None:
     """Put pre-trained weights into a branch; `RunError` where they are of another size."""
     own = branch.state_dict()
     for name, weight in load_file(str(path)).items():
@@ -206,7 +218,8 @@ def _settings(config: RunConfig) -> PretrainConfig:
     return config.pretrain
 
 
-def _perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: PretrainConfig) -> list[float]:
+def perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: PretrainConfig) -> list[float]:
+    """Return each reader's perplexity, by the full softmax, on the first windows of a stream int32[tokens]."""
     count = min(DEV_WINDOWS, len(tokens) // settings.window)
     windows = torch.from_numpy(tokens[: count * settings.window].reshape(count, -1)).long()  # [N, T]
     model.eval()
@@ -216,7 +229,8 @@ def _perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: Pre
     return [round(math.exp(float(sum(column)) / places), 2) for column in zip(*sums, strict=True)]
 
 
-def _trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:
+def open_trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:
+    """Return the trainer of a language model, which keeps one checkpoint."""
     bar = progress()
     return pl.Trainer(
         accelerator="cpu",

@@ -1,0 +1,114 @@
+"""One step of the decoder over rows and beams, as it is exported: state in, the best next tokens and state out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.pointer import FAR, PARTS, PointerGenerator
+
+
+class Stepped(NamedTuple):
+    """What a step gives; R rows, K beams, k best, S source positions, V entries, D wide.
+
+    ids int64[R, K, k], logps float32[R, K, k] and copied float32[R, K, k] of the best next tokens, best first; state
+    float32[R, K, 4 D]; coverage float32[R, K, S].
+    """
+
+    ids: Tensor
+    logps: Tensor
+    copied: Tensor
+    state: Tensor
+    coverage: Tensor
+
+
+class PointerStep(nn.Module):
+    """A network's decoder, one step at a time, with what may be written told by id.
+
+    `never` cannot follow at all; `only_copied` cannot be written, and `digits` cannot where `free` is 0.
+    """
+
+    never: Tensor
+    written: Tensor
+    digitless: Tensor
+
+    def __init__(
+        self, network: PointerGenerator, *, never: Sequence[int], only_copied: Sequence[int], digits: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        size = len(network.bias)
+        self.register_buffer("never", _without(size, never))
+        self.register_buffer("written", _without(size, [*never, *only_copied]))
+        self.register_buffer("digitless", _without(size, digits))
+
+    def forward(  # noqa: PLR0917 - a graph's inputs come by position
+        self,
+        tokens: Tensor,
+        state: Tensor,
+        coverage: Tensor,
+        memory: Tensor,
+        keys: Tensor,
+        ids: Tensor,
+        lens: Tensor,
+        banned: Tensor,
+        free: Tensor,
+        k: Tensor,
+    ) -> Stepped:
+        """Take one step.
+
+        tokens int64[R, K] are the last ones; state float32[R, K, 4 D]; coverage float32[R, K, S], the sum of attention
+        so far; memory float32[R, S, D], keys float32[R, S, A], ids int64[R, S] and lens int64[R] are the sources';
+        banned int64[R, K, N] must not be next, -1 being none; free float32[R]; k int64[1].
+        """
+        network = self.network
+        hidden, cell, upper_hidden, upper_cell = state.chunk(PARTS, dim=2)  # [R, K, D] each
+        embedded = network.embedding(tokens)  # [R, K, E]
+        asked, cell = _cell(network.lower, embedded, hidden, cell)  # [R, K, D]
+        places = torch.ones_like(ids).cumsum(dim=1)  # [R, S], 1-based
+        padding = (places > lens.unsqueeze(1)).unsqueeze(1)  # [R, 1, S]
+        scores = network.scores(asked, keys) - network.worn(asked) * coverage  # [R, K, S]
+        attention = torch.softmax(scores.masked_fill(padding, FAR), dim=2)  # [R, K, S]
+        context = attention @ memory  # [R, K, D]
+        found, upper_cell = _cell(network.upper, torch.cat([asked, context], dim=2), upper_hidden, upper_cell)
+        joined = torch.cat([found, context], dim=2)  # [R, K, 2 D]
+        gate = torch.sigmoid(network.gate(torch.cat([joined, embedded], dim=2)))  # [R, K, 1]
+        logits = network.logits(network.output(joined).tanh())  # [R, K, V]
+        allowed = self.written * torch.maximum(self.digitless, free.unsqueeze(1))  # [R, V]
+        written = gate * torch.softmax(logits, dim=2) * allowed.unsqueeze(1)  # [R, K, V]
+        copied = torch.zeros_like(written).scatter_add(2, _spread(ids, attention), (1 - gate) * attention)  # [R, K, V]
+        chances = (written + copied) * self.never * _open(banned, written)  # [R, K, V]
+        best, best_ids = chances.topk(k, dim=2)  # [R, K, k]
+        share = copied.gather(2, best_ids) / best.clamp_min(1e-30)  # [R, K, k]
+        next_state = torch.cat([asked, cell, found, upper_cell], dim=2)  # [R, K, 4 D]
+        return Stepped(best_ids, best.log(), share.clamp_max(1.0), next_state, coverage + attention)
+
+
+def _cell(cells: nn.LSTM, values: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Return an LSTM's next hidden and cell state [R, K, D] for values [R, K, I]."""
+    gates = functional.linear(values, cells.weight_ih_l0, cells.bias_ih_l0)  # [R, K, 4 D]
+    gates = gates + functional.linear(hidden, cells.weight_hh_l0, cells.bias_hh_l0)  # [R, K, 4 D]
+    taken, kept, new, shown = gates.chunk(4, dim=2)  # [R, K, D] each
+    cell = torch.sigmoid(kept) * cell + torch.sigmoid(taken) * torch.tanh(new)  # [R, K, D]
+    return torch.sigmoid(shown) * torch.tanh(cell), cell
+
+
+def _spread(ids: Tensor, like: Tensor) -> Tensor:
+    """Return ids int64[R, S] once for each beam, int64[R, K, S] as `like`."""
+    return ids.unsqueeze(1).expand_as(like)
+
+
+def _open(banned: Tensor, like: Tensor) -> Tensor:
+    """Return float32[R, K, V], 0 for the ids in banned int64[R, K, N] and 1 elsewhere; -1 is no id."""
+    size = like.shape[2]
+    columns = torch.where(banned < 0, torch.full_like(banned, size), banned)  # [R, K, N]
+    wider = functional.pad(torch.ones_like(like), (0, 1))  # [R, K, V + 1]
+    return wider.scatter(2, columns, torch.zeros_like(columns, dtype=like.dtype))[:, :, :size]
+
+
+def _without(size: int, ids: Sequence[int]) -> Tensor:
+    kept = torch.ones(size)
+    kept[torch.tensor(list(ids), dtype=torch.int64)] = 0.0
+    return kept
