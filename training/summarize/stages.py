@@ -77,6 +77,7 @@ def train(config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool = 
         load_model(network, str(paths.need(paths.pretrained, "pretrain")))
     training = fit(network, training_pairs(config, paths), config.loop, config, paths=paths, say=say, resume=resume)
     save_model(averaged_network(training), str(paths.network))
+    paths.curves.parent.mkdir(exist_ok=True)
     learning_curves(paths.logs, paths.curves)
 
 
