@@ -13,6 +13,7 @@ from app.runtime.roster import Floats, Ids
 from app.runtime.session import Array
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+Stepped = tuple[Ids, Floats, Floats, Floats, Floats]
 FIRST = 4
 """The first id that is a word."""
 
@@ -55,7 +56,7 @@ class Scribe:
             memory[at] = state
         return memory, memory @ self.key, state
 
-    def step(self, feeds: Mapping[str, Array]) -> tuple[Ids, Floats, Floats, Floats, Floats]:
+    def step(self, feeds: Mapping[str, Array]) -> Stepped:
         """Attend, mix copying and generating, and take the k best, as the contract of step.onnx says."""
         rows, width, _ = feeds["memory"].shape
         beams = feeds["tokens"].shape[1]
@@ -82,7 +83,7 @@ class Scribe:
         return _top(generated, copied, feeds, state, attention)
 
 
-def _top(generated: Floats, copied: Floats, feeds: Mapping[str, Array], state: Floats, attention: Floats) -> Any:
+def _top(generated: Floats, copied: Floats, feeds: Mapping[str, Array], state: Floats, attention: Floats) -> Stepped:
     both = generated + copied
     logps = np.where(both > 1e-9, np.log(np.maximum(both, 1e-9)), -np.inf).astype(np.float32)  # [rows, beams, V]
     for row, beam, at in np.argwhere(feeds["banned"] >= 0):

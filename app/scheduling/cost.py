@@ -32,8 +32,24 @@ class StepCost:
         return self.fixed_s + rows * (self.row_s + width * self.cell_s) if rows else 0.0
 
 
-UNKNOWN = StepCost(0.0, 0.0, 0.0)
-"""Until it is measured: any team will do."""
+_UNKNOWN = StepCost(0.0, 0.0, 0.0)
+
+
+class Costs:
+    """The cost of a step of each writer and number of beams, measured when the first row of its kind comes."""
+
+    def __init__(self, measured: Callable[[Writer, Draft, Options], StepCost]) -> None:
+        self._measured = measured
+        self._known: dict[tuple[Writer, int], StepCost] = {}
+
+    def of(self, lane: tuple[Writer, int]) -> StepCost:
+        """Return the cost of a writer's step with so many beams; nothing at all, so any team will do, until learnt."""
+        return self._known.get(lane, _UNKNOWN)
+
+    def learn(self, lane: tuple[Writer, int], draft: Draft, options: Options) -> None:
+        """Measure a cost that is not known yet, on a draft and options of its kind."""
+        if lane not in self._known:
+            self._known[lane] = self._measured(lane[0], draft, options)
 
 
 def cheapest(cost: StepCost, teams: Sequence[tuple[int, int]], tokens: int) -> int | None:

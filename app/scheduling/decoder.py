@@ -8,14 +8,15 @@ the row that failed, at its deadline, or at shutdown.
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
-from app.runtime.roster import Draft, Found, Roster, Writer, padded_width
-from app.scheduling.cost import UNKNOWN, StepCost, cheapest, measure
-from app.scheduling.slots import Job, Lane, Room, Row, Slots
+from app.runtime.roster import Draft, Writer
+from app.scheduling.cost import Costs, StepCost, measure
+from app.scheduling.crew import Crew, Stepped, Turn, too_late
+from app.scheduling.slots import Job, Room, Row, Slots
 from app.tasks.generate import Options, Search, Summary, Token
 
 OnToken = Callable[[int, Token], None]
@@ -23,9 +24,6 @@ OnToken = Callable[[int, Token], None]
 
 _GRACE_S = 0.5
 """How long after its deadline a job waits for the step that is running, so as to answer with what was decided."""
-
-_LEAST_S = 1e-6
-"""What reading a text counts at least, so that a clock that stands still ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +46,6 @@ class Written:
     started: float = 0.0
     first_token: float = 0.0
     ended: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Stepped:
-    """What one step did, for whoever counts; times in seconds, on ``time.monotonic``.
-
-    ``cells``: of source memory, padding counted; ``tokens``: of the sources, without. ``first_s``: for each row at its
-    first step, the time since it was submitted; ``gaps_s``: for each other, the time since its last step.
-    """
-
-    writer: Writer
-    rows: int
-    beams: int
-    cells: int
-    tokens: int
-    started: float
-    ended: float
-    first_s: list[float] = field(default_factory=list)
-    gaps_s: list[float] = field(default_factory=list)
 
 
 class Observer(Protocol):
@@ -101,57 +80,6 @@ class _Pending(Job):
     on_token: OnToken | None = field(kw_only=True)
 
 
-@dataclass(slots=True)
-class _Team:
-    """Rows that step together, in the order of their roster."""
-
-    roster: Roster
-    rows: list[Row] = field(default_factory=list)
-
-    def remove(self, at: int) -> Row:
-        """Let row ``at`` leave; the last takes its place."""
-        row = self.rows[at]
-        self.roster.leave(at)
-        self.rows[at] = self.rows[-1]
-        self.rows.pop()
-        return row
-
-
-@dataclass(slots=True)
-class _Worker:
-    """One thread's teams, the one that stepped longest ago first."""
-
-    at: int
-    teams: list[_Team] = field(default_factory=list)
-    step_s: float = 0.0
-
-    def team_for(self, row: Row, costs: Mapping[Lane, StepCost]) -> _Team | None:
-        """Return the team that a row joins, ``None`` for one of its own."""
-        own = [team for team in self.teams if (team.roster.writer, team.roster.beams) == row.lane]
-        sizes = [(team.roster.rows, team.roster.width) for team in own]
-        at = cheapest(costs.get(row.lane, UNKNOWN), sizes, row.tokens)
-        return None if at is None else own[at]
-
-    def cells_with(self, row: Row, costs: Mapping[Lane, StepCost]) -> int:
-        """Return the cells that this worker would hold with a row."""
-        cells, width = sum(team.roster.cells for team in self.teams), padded_width(row.tokens)
-        team = self.team_for(row, costs)
-        if team is None:
-            return cells + width
-        return cells - team.roster.cells + (team.roster.rows + 1) * max(width, team.roster.width)
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one turn of a worker did, told to the event loop at once."""
-
-    reads: list[tuple[Row, float, float]] = field(default_factory=list)
-    tokens: list[tuple[Row, Token]] = field(default_factory=list)
-    ends: list[tuple[Row, Summary | Exception]] = field(default_factory=list)
-    drops: list[Row] = field(default_factory=list)
-    step: Stepped | None = None
-
-
 class Decoder:
     """A bounded queue, bounded slots, and the threads that fill and step them."""
 
@@ -170,8 +98,7 @@ class Decoder:
         self._workers = threads
         self._observer = observer
         self._clock = clock
-        self._measure = cost
-        self._costs: dict[Lane, StepCost] = {}
+        self._costs = Costs(cost)
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: set[_Pending] = set()
@@ -225,7 +152,13 @@ class Decoder:
         """
         told: asyncio.Queue[Token | None] = asyncio.Queue()
         work = asyncio.ensure_future(self.submit(writer, [order], timeout_s, lambda _, token: told.put_nowait(token)))
-        work.add_done_callback(lambda _: told.put_nowait(None))
+
+        def ended(work: asyncio.Future[Written]) -> None:
+            if not work.cancelled():
+                work.exception()  # seen, even where the caller has left
+            told.put_nowait(None)
+
+        work.add_done_callback(ended)
         try:
             while (token := await told.get()) is not None:
                 yield token
@@ -252,6 +185,7 @@ class Decoder:
         blank = Summary([], 0.0, "deadline")
         pending = _Pending(
             writer,
+            now,
             now + timeout_s,
             future=asyncio.get_running_loop().create_future(),
             written=Written([blank] * len(orders), now),
@@ -274,108 +208,28 @@ class Decoder:
         self._slots.wake()
 
     def _work(self, at: int) -> None:
-        worker = _Worker(at)
+        crew = Crew(self._costs, self._clock)
         while not self._slots.closed:
-            turn = _Turn()
-            self._sweep(worker, turn)
-            self._admit(worker, turn)
-            if worker.teams:
-                self._step(worker, turn)
-            self._hold(worker)
+            turn = Turn()
+            crew.sweep(turn)
+            if turn.freed:
+                self._slots.hold(at, crew.held)
+            self._admit(at, crew, turn)
+            if not crew.idle:
+                crew.step(turn)
+            self._slots.hold(at, crew.held)
             self._tell(self._turned, turn)
 
-    def _sweep(self, worker: _Worker, turn: _Turn) -> None:
-        """Free the slots of rows that nobody waits for, or whose time is up."""
-        now = self._clock()
-        for team in worker.teams:
-            for at in reversed(range(len(team.rows))):
-                if self._is_over(team.rows[at], now, turn):
-                    team.remove(at)
-        worker.teams = [team for team in worker.teams if team.rows]
-        if turn.drops or turn.ends:
-            self._hold(worker)
-
-    def _is_over(self, row: Row, now: float, turn: _Turn) -> bool:
-        if row.job.gone:
-            turn.drops.append(row)
-        elif row.job.deadline <= now:
-            turn.ends.append((row, row.search.best("deadline") if row.search.length else _too_late()))
-        else:
-            return False
-        return True
-
-    def _admit(self, worker: _Worker, turn: _Turn) -> None:
-        """Read waiting texts, one where it is this worker's turn, and more for as long as a step takes.
+    def _admit(self, at: int, crew: Crew, turn: Turn) -> None:
+        """Read waiting texts, one where it is this thread's turn, and more for as long as a step takes.
 
         Those that are being written would wait for more; those that wait would come in too slowly for less.
         """
-        spent = 0.0
-        while spent <= worker.step_s:
-            idle = not (worker.teams or turn.ends or turn.drops)
-            row = self._slots.take(worker.at, lambda row: worker.cells_with(row, self._costs), block=idle)
-            if row is None:
+        started = self._clock()
+        while (row := self._slots.take(at, crew.cells_with, block=crew.idle and not turn.freed)) is not None:
+            crew.admit(row, turn)
+            if self._clock() - started >= crew.step_s:
                 return
-            started = self._clock()
-            if not self._is_over(row, started, turn):
-                self._read(worker, row, turn)
-            spent += max(self._clock() - started, _LEAST_S)
-
-    def _read(self, worker: _Worker, row: Row, turn: _Turn) -> None:
-        """Encode a text and let it join a team."""
-        started = self._clock()
-        try:
-            if row.lane not in self._costs:
-                self._costs[row.lane] = self._measure(row.job.writer, row.draft, row.options)
-            team = worker.team_for(row, self._costs)
-            fresh = team or _Team(Roster(row.job.writer, row.options.beams, row.options.candidates))
-            fresh.roster.join(row.draft)
-        except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
-            turn.ends.append((row, broken))
-            return
-        fresh.rows.append(row)
-        if team is None:
-            worker.teams.append(fresh)
-        turn.reads.append((row, started, self._clock()))
-
-    def _step(self, worker: _Worker, turn: _Turn) -> None:
-        """Step the team whose turn it is; the rows that are done leave it."""
-        team = worker.teams.pop(0)
-        started = self._clock()
-        rows, beams, cells, tokens = len(team.rows), team.roster.beams, team.roster.cells, team.roster.tokens
-        try:
-            found = team.roster.step([row.search.ask() for row in team.rows])
-        except Exception as broken:  # noqa: BLE001 - whatever it is, the futures must learn of it
-            found = [broken] * rows
-        ended = self._clock()
-        step = Stepped(team.roster.writer, rows, beams, cells, tokens, started, ended)
-        for at in reversed(range(rows)):
-            row = team.rows[at]
-            self._count(row, step)
-            end = _advance(row, found[at], turn)
-            if end is not None:
-                turn.ends.append((row, end))
-                team.remove(at)
-        if team.rows:
-            worker.teams.append(team)
-        worker.step_s = ended - started
-        turn.step = step
-
-    def _count(self, row: Row, step: Stepped) -> None:
-        if row.stepped:
-            step.gaps_s.append(step.ended - row.stepped)
-        else:
-            step.first_s.append(step.ended - _pending(row).written.submitted)
-            row.first = step.ended
-        row.stepped = step.ended
-
-    def _hold(self, worker: _Worker) -> None:
-        rosters = [team.roster for team in worker.teams]
-        self._slots.hold(
-            worker.at,
-            rows=sum(roster.rows for roster in rosters),
-            beams=sum(roster.rows * roster.beams for roster in rosters),
-            cells=sum(roster.cells for roster in rosters),
-        )
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         """Wake the event loop, once for a whole turn."""
@@ -386,11 +240,11 @@ class Decoder:
         except RuntimeError:  # the loop is closed, so nobody waits any more
             self._open = False
 
-    def _turned(self, turn: _Turn) -> None:
+    def _turned(self, turn: Turn) -> None:
         for row, started, ended in turn.reads:
             written = _pending(row).written
             written.started = written.started or started
-            self._observer.encoded(row.job.writer, row.tokens, ended - started, started - written.submitted)
+            self._observer.encoded(row.job.writer, row.tokens, ended - started, started - row.job.submitted)
         for row in turn.drops:
             self._drop(row.job.gone, 1)
         if turn.step is not None:
@@ -429,12 +283,12 @@ class Decoder:
 
     def _expire(self, job: _Pending) -> None:
         """Fail a job of which some still waits; what is being written is ended by its worker."""
-        if any(not row.stepped for row in job.rows) and self._slots.discard(job):
-            self._fail(job, _too_late(), "expired")
+        if self._slots.has(job):
+            self._fail(job, too_late(), "expired")
 
     def _late(self, job: _Pending) -> None:
         """Fail a job whose worker hangs in a step."""
-        self._fail(job, _too_late(), "expired")
+        self._fail(job, too_late(), "expired")
 
     def _fail(self, job: _Pending, error: Exception, why: str) -> None:
         if not job.future.done():
@@ -460,21 +314,6 @@ class Decoder:
         self._observer.slots(self._slots.rows, self._slots.cells)
 
 
-def _advance(row: Row, found: Found | Exception, turn: _Turn) -> Summary | Exception | None:
-    """Tell a row's search what its step found; return how it ends, if it does."""
-    if isinstance(found, Exception):
-        return found
-    search = row.search
-    before = search.length
-    try:
-        search.tell(found)
-    except ValueError as broken:
-        return broken
-    if search.length > before and row.options.beams == 1 and search.latest is not None:
-        turn.tokens.append((row, search.latest))
-    return search.best() if search.done else None
-
-
 def _pending(row: Row) -> _Pending:
     if not isinstance(row.job, _Pending):
         raise TypeError("This is a bug: a row without a future")
@@ -487,7 +326,3 @@ def _translated(broken: Exception) -> Exception:
     error = InferenceFailed("the model failed on this input")
     error.__cause__ = broken
     return error
-
-
-def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("no answer within the time that a request may take")

@@ -55,15 +55,17 @@ class Job:
     """The rows of one request that go to one writer."""
 
     writer: Writer
+    submitted: float
+    """On the clock of ``time.monotonic``."""
     deadline: float
-    """On the clock of ``time.monotonic``; what is not decided by then never is."""
+    """On the same clock; what is not decided by then never is."""
     rows: list[Row] = field(default_factory=list)
     gone: str = ""
     """Why nobody waits for it any more, as the metrics name it."""
 
 
-@dataclass(slots=True)
-class _Held:
+@dataclass(frozen=True, slots=True)
+class Held:
     """What one worker writes: rows, beams of all rows, and cells."""
 
     rows: int = 0
@@ -80,7 +82,7 @@ class Slots:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[Row, None] = OrderedDict()
         self._tokens = 0
-        self._held = [_Held() for _ in range(workers)]
+        self._held = [Held() for _ in range(workers)]
         self._closed = False
 
     @property
@@ -140,7 +142,7 @@ class Slots:
                 if row is not None and self._is_turn(worker) and self._fits(worker, cells_with(row)):
                     self._forget(row)
                     held = self._held[worker]
-                    held.rows, held.beams, held.cells = held.rows + 1, held.beams + row.options.beams, cells_with(row)
+                    self._held[worker] = Held(held.rows + 1, held.beams + row.options.beams, cells_with(row))
                     self._changed.notify_all()  # it may be another's turn now
                     return row
                 if not block:
@@ -148,12 +150,17 @@ class Slots:
                 self._changed.wait()
             return None
 
-    def hold(self, worker: int, rows: int, beams: int, cells: int) -> None:
+    def hold(self, worker: int, held: Held) -> None:
         """Say what a worker holds now; rows and cells that it no longer does are free for others."""
         with self._changed:
-            self._held[worker] = _Held(rows, beams, cells)
+            self._held[worker] = held
             if self._waiting:
                 self._changed.notify_all()
+
+    def has(self, job: Job) -> bool:
+        """Tell whether rows of ``job`` still wait."""
+        with self._changed:
+            return any(row in self._waiting for row in job.rows)
 
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""

@@ -195,16 +195,18 @@ class Search:
         """Take what the step found for the last ``ask``; ``ValueError`` where it is not a number."""
         if self._over:
             raise RuntimeError("This is a bug: a search that is done was told more")
-        ids, copied = found.ids.tolist(), found.copied.tolist()
+        ids, logps, copied = found.ids.tolist(), found.logps.tolist(), found.copied.tolist()
         grown, parents = [], []
-        for rank, (logp, parent, next_id, place) in enumerate(self._candidates(ids, found.logps.tolist())):
+        for rank, (total, parent, next_id, place) in enumerate(self._candidates(ids, logps)):
             if next_id != self._eos_id:
-                grown.append(self._grown(parent, next_id, logp, copied[parent][place], found.attention[parent]))
+                share = copied[parent][place]
+                source = self._source_of(next_id, share, found.attention[parent])
+                grown.append(self._grown(parent, total, Token(next_id, logps[parent][place], share, source)))
                 parents.append(parent)
                 if len(grown) == self.options.beams:
                     break
             elif rank < self.options.beams:
-                self._end(self._live[parent], logp, found.coverage[parent])
+                self._end(self._live[parent], total, found.coverage[parent])
         if not grown:  # all that could follow has ended or is banned
             self._over = True
             return
@@ -238,17 +240,15 @@ class Search:
         found.sort(key=lambda one: (-one[0], one[1], one[2]))
         return found
 
-    def _grown(self, parent: int, next_id: int, logp: float, copied: float, attention: Floats) -> _Beam:
-        beam = self._live[parent]
-        token = Token(next_id, logp - beam.logp, copied, self._place(next_id, copied, attention))
-        size = self.options.block_ngram
+    def _grown(self, parent: int, logp: float, token: Token) -> _Beam:
+        beam, size = self._live[parent], self.options.block_ngram
         followers = beam.followers
         if size and len(beam.last) >= size - 1:
             before = _tail(beam.last, size - 1)
-            followers = followers | {before: (*followers.get(before, ()), next_id)}
-        return _Beam(logp, _Node(token, beam.node), _tail((*beam.last, next_id), max(1, size - 1)), followers)
+            followers = followers | {before: (*followers.get(before, ()), token.id)}
+        return _Beam(logp, _Node(token, beam.node), _tail((*beam.last, token.id), max(1, size - 1)), followers)
 
-    def _place(self, next_id: int, copied: float, attention: Floats) -> int:
+    def _source_of(self, next_id: int, copied: float, attention: Floats) -> int:
         if self._source is None:
             return NOWHERE
         attention = attention[: len(self._source)]

@@ -1,0 +1,195 @@
+"""The rows that one thread writes, in teams that step together; no threads and no futures here.
+
+A team's rows share a writer and a number of beams, and are of like source length as far as the measured cost of a step
+says that this pays. Teams step in turn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.errors import DeadlineExceeded
+from app.runtime.roster import Found, Roster, Writer, padded_width
+from app.scheduling.cost import Costs, cheapest
+from app.scheduling.slots import Held, Row
+from app.tasks.generate import Summary, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What one step did, for whoever counts; times in seconds, on ``time.monotonic``.
+
+    ``cells``: of source memory, padding counted; ``tokens``: of the sources, without. ``first_s``: for each row at its
+    first step, the time since it was submitted; ``gaps_s``: for each other, the time since its last step.
+    """
+
+    writer: Writer
+    rows: int
+    beams: int
+    cells: int
+    tokens: int
+    started: float
+    ended: float
+    first_s: list[float] = field(default_factory=list)
+    gaps_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn of a crew did, in order: texts read, a step, tokens decided in beams of one, rows that ended.
+
+    ``reads``: each row with the start and the end of its reading. ``drops``: rows that nobody waited for any more.
+    """
+
+    reads: list[tuple[Row, float, float]] = field(default_factory=list)
+    step: Stepped | None = None
+    tokens: list[tuple[Row, Token]] = field(default_factory=list)
+    ends: list[tuple[Row, Summary | Exception]] = field(default_factory=list)
+    drops: list[Row] = field(default_factory=list)
+
+    @property
+    def freed(self) -> bool:
+        """Whether rows are done with, so that there is something to tell and room for others."""
+        return bool(self.ends or self.drops)
+
+
+@dataclass(slots=True)
+class _Team:
+    """Rows that step together, in the order of their roster."""
+
+    roster: Roster
+    rows: list[Row] = field(default_factory=list)
+
+    def remove(self, at: int) -> None:
+        """Let row ``at`` leave; the last takes its place."""
+        self.roster.leave(at)
+        self.rows[at] = self.rows[-1]
+        self.rows.pop()
+
+
+class Crew:
+    """One thread's teams, the one that stepped longest ago first."""
+
+    def __init__(self, costs: Costs, clock: Callable[[], float]) -> None:
+        """``costs`` may be shared with other crews."""
+        self._teams: list[_Team] = []
+        self._costs = costs
+        self._clock = clock
+        self.step_s = 0.0
+        """How long the last step took."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to step."""
+        return not self._teams
+
+    @property
+    def held(self) -> Held:
+        """What is being written here."""
+        rosters = [team.roster for team in self._teams]
+        return Held(
+            rows=sum(roster.rows for roster in rosters),
+            beams=sum(roster.rows * roster.beams for roster in rosters),
+            cells=sum(roster.cells for roster in rosters),
+        )
+
+    def cells_with(self, row: Row) -> int:
+        """Return the cells that this crew would hold with a row."""
+        cells, width = self.held.cells, padded_width(row.tokens)
+        team = self._team_for(row)
+        if team is None:
+            return cells + width
+        return cells - team.roster.cells + (team.roster.rows + 1) * max(width, team.roster.width)
+
+    def sweep(self, turn: Turn) -> None:
+        """Free the slots of rows that nobody waits for, or whose time is up."""
+        now = self._clock()
+        for team in self._teams:
+            for at in reversed(range(len(team.rows))):
+                if _is_over(team.rows[at], now, turn):
+                    team.remove(at)
+        self._teams = [team for team in self._teams if team.rows]
+
+    def admit(self, row: Row, turn: Turn) -> None:
+        """Read a row's text and let it join a team, unless it is over or cannot be read."""
+        if _is_over(row, self._clock(), turn):
+            return
+        try:
+            self._costs.learn(row.lane, row.draft, row.options)
+            started = self._clock()
+            team = self._team_for(row)
+            joined = team or _Team(Roster(row.job.writer, row.options.beams, row.options.candidates))
+            joined.roster.join(row.draft)
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
+            turn.ends.append((row, broken))
+            return
+        joined.rows.append(row)
+        if team is None:
+            self._teams.append(joined)
+        turn.reads.append((row, started, self._clock()))
+
+    def step(self, turn: Turn) -> None:
+        """Step the team whose turn it is; the rows that are done leave it."""
+        team = self._teams.pop(0)
+        roster, count = team.roster, len(team.rows)
+        cells, tokens, started = roster.cells, roster.tokens, self._clock()
+        found: list[Found | Exception]
+        try:
+            found = roster.step([row.search.ask() for row in team.rows])
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the futures must learn of it
+            found = [broken] * count
+        step = turn.step = Stepped(roster.writer, count, roster.beams, cells, tokens, started, self._clock())
+        self.step_s = step.ended - started
+        for at in reversed(range(count)):
+            row = team.rows[at]
+            _count(row, step)
+            end = _advance(row, found[at], turn)
+            if end is not None:
+                turn.ends.append((row, end))
+                team.remove(at)
+        if team.rows:
+            self._teams.append(team)
+
+    def _team_for(self, row: Row) -> _Team | None:
+        """Return the team that a row joins, ``None`` for one of its own."""
+        own = [team for team in self._teams if (team.roster.writer, team.roster.beams) == row.lane]
+        sizes = [(team.roster.rows, team.roster.width) for team in own]
+        at = cheapest(self._costs.of(row.lane), sizes, row.tokens)
+        return None if at is None else own[at]
+
+
+def too_late() -> DeadlineExceeded:
+    """Return the error of a row of which nothing was decided in time."""
+    return DeadlineExceeded("no answer within the time that a request may take")
+
+
+def _is_over(row: Row, now: float, turn: Turn) -> bool:
+    if row.job.gone:
+        turn.drops.append(row)
+    elif row.job.deadline <= now:
+        turn.ends.append((row, row.search.best("deadline") if row.search.length else too_late()))
+    else:
+        return False
+    return True
+
+
+def _count(row: Row, step: Stepped) -> None:
+    if row.stepped:
+        step.gaps_s.append(step.ended - row.stepped)
+    else:
+        step.first_s.append(step.ended - row.job.submitted)
+        row.first = step.ended
+    row.stepped = step.ended
+
+
+def _advance(row: Row, found: Found | Exception, turn: Turn) -> Summary | Exception | None:
+    """Tell a row's search what its step found; return how it ends, if it does."""
+    if isinstance(found, Exception):
+        return found
+    search, before = row.search, row.search.length
+    try:
+        search.tell(found)
+    except ValueError as broken:
+        return broken
+    if search.length > before and row.options.beams == 1 and search.latest is not None:
+        turn.tokens.append((row, search.latest))
+    return search.best() if search.done else None
