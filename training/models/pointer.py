@@ -86,9 +86,9 @@ class PointerGenerator(nn.Module):
 
     def decode(self, source: Source, inputs: Tensor) -> Decoded:
         """Run all steps of inputs int64[B, T] over read sources."""
-        drop, width = self.config, self.config.decoder
+        drop = self.config
         hidden, cell, upper_hidden, upper_cell = (
-            part.unsqueeze(0).contiguous() for part in source.state.split(width, dim=1)
+            part.unsqueeze(0).contiguous() for part in source.state.chunk(PARTS, dim=1)
         )
         embedded = functional.dropout(self.embedding(inputs), drop.embedding_dropout, self.training)  # [B, T, E]
         asked, _ = self.lower(embedded, (hidden, cell))  # [B, T, D]
@@ -120,7 +120,8 @@ class PointerGenerator(nn.Module):
     def scores(self, asked: Tensor, keys: Tensor) -> Tensor:
         """Return how well keys [B, S, A] answer the lower states [B, T, D], float32[B, T, S]."""
         asking = self.query(asked) * self.config.attention**-0.5  # [B, T, A]
-        return (asking @ keys.transpose(1, 2).to(asking.dtype)).float()  # [B, T, S]
+        found: Tensor = asking @ keys.transpose(1, 2).to(asking.dtype)  # [B, T, S]
+        return found.float()  # [B, T, S]
 
     def worn(self, asked: Tensor) -> Tensor:
         """Return by how much a unit of coverage lowers a score, float32[B, T, 1], never below zero."""
@@ -145,7 +146,9 @@ class PointerGenerator(nn.Module):
                     nn.init.xavier_uniform_(weight)
                 else:
                     nn.init.zeros_(weight)
-            nn.init.ones_(cells.bias_ih_l0.data[cells.hidden_size : 2 * cells.hidden_size])
+                    if name.startswith("bias_ih"):
+                        # An open forget gate at the start: Jozefowicz et al. 2015.
+                        nn.init.ones_(weight.data[cells.hidden_size : 2 * cells.hidden_size])
 
 
 def _reader(config: PointerConfig) -> ModelConfig:

@@ -80,7 +80,7 @@ class PointerStep(nn.Module):
         written = gate * torch.softmax(logits, dim=2) * allowed.unsqueeze(1)  # [R, K, V]
         copied = torch.zeros_like(written).scatter_add(2, _spread(ids, attention), (1 - gate) * attention)  # [R, K, V]
         chances = (written + copied) * self.never * _open(banned, written)  # [R, K, V]
-        best, best_ids = chances.topk(k, dim=2)  # [R, K, k]
+        best, best_ids = chances.topk(k, dim=2)  # type: ignore[arg-type]  # [R, K, k]
         share = copied.gather(2, best_ids) / best.clamp_min(1e-30)  # [R, K, k]
         next_state = torch.cat([asked, cell, found, upper_cell], dim=2)  # [R, K, 4 D]
         return Stepped(best_ids, best.log(), share.clamp_max(1.0), next_state, coverage + attention)
@@ -88,8 +88,9 @@ class PointerStep(nn.Module):
 
 def _cell(cells: nn.LSTM, values: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Return an LSTM's next hidden and cell state [R, K, D] for values [R, K, I]."""
-    gates = functional.linear(values, cells.weight_ih_l0, cells.bias_ih_l0)  # [R, K, 4 D]
-    gates = gates + functional.linear(hidden, cells.weight_hh_l0, cells.bias_hh_l0)  # [R, K, 4 D]
+    weights = dict(cells.named_parameters())
+    gates = functional.linear(values, weights["weight_ih_l0"], weights["bias_ih_l0"])  # [R, K, 4 D]
+    gates = gates + functional.linear(hidden, weights["weight_hh_l0"], weights["bias_hh_l0"])  # [R, K, 4 D]
     taken, kept, new, shown = gates.chunk(4, dim=2)  # [R, K, D] each
     cell = torch.sigmoid(kept) * cell + torch.sigmoid(taken) * torch.tanh(new)  # [R, K, D]
     return torch.sigmoid(shown) * torch.tanh(cell), cell

@@ -17,21 +17,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Figures(_Strict):
-    """ROUGE F1 in per cent; what is not known is left out."""
-
-    rouge1: float | None = None
-    rouge2: float | None = None
-    rougeL: float | None = None  # noqa: N815 - its name
-
-
 class PairSet(_Strict):
     """One set of documents with summaries: what of it is trained on, as which kind, and what the card says of it.
 
     `rows_per_epoch` is the set's weight, as in `training.config.TrainPart`; 0 leaves it untrained. With `pairs =
     "sentences"` a document and its summary become pairs of one summary sentence and the document's sentence that says
     most of it, `rows` of the documents being read. A set that is not `scored` has no part in choosing the best
-    checkpoint, nor a row in the card. `must_beat` and `goal` are for the card alone.
+    checkpoint, nor a row in the card; what a scored one is held against stands in `training.conventions`.
     """
 
     name: Name
@@ -40,12 +32,9 @@ class PairSet(_Strict):
     rows: Positive | None = None
     pairs: Literal["whole", "sentences"] = "whole"
     scored: bool = True
-    splits: tuple[str, ...] = ("dev", "test")
     title: str
     source: str
     licence: str
-    must_beat: dict[str, Figures] = Field(default_factory=dict)
-    goal: Figures = Figures()
 
 
 class VocabularyConfig(_Strict):
@@ -206,12 +195,13 @@ class SummarizeConfig(_Strict):
     @model_validator(mode="after")
     def _kinds_are_known(self) -> Self:
         known = set(self.vocabulary.max_tokens) & set(self.generation.kinds)
-        documents = self.pretrain.documents if self.pretrain else ()
-        for one in (*self.sets, *documents):
-            if one.kind not in known:
+        wanted = [(one.name, one.kind) for one in self.sets]
+        wanted += [(one.name, one.kind) for one in (self.pretrain.documents if self.pretrain else ())]
+        for name, kind in wanted:
+            if kind not in known:
                 raise ValueError(
-                    f"{one.name}: kind = {one.kind!r}: expected one that vocabulary.max_tokens and "
-                    f"generation.kinds have, {sorted(known)}"
+                    f"{name}: kind = {kind!r}: expected one that vocabulary.max_tokens and generation.kinds have, "
+                    f"{sorted(known)}"
                 )
         return self
 

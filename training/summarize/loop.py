@@ -20,9 +20,9 @@ from training.loop import DEV_SCORE
 from training.models.pointer import PointerGenerator
 from training.paths import RunPaths
 from training.progress import LineProgress, progress
+from training.rouge import Rouge, scorer
 from training.summarize.batches import DevPairs, PairBatch
 from training.summarize.config import StageConfig
-from training.summarize.dev_rouge import Rouge, average, rouge
 from training.summarize.greedy import greedy, step_of
 from training.summarize.loss import losses
 from training.summarize.vocabulary import UNK_ID, text_of
@@ -139,12 +139,12 @@ class PointerTraining(pl.LightningModule):
         )
         for row, ids in zip(dev.batches.order[index], written, strict=True):
             text = text_of(self._tokenizer, ids)
-            told.rouges.append(rouge(text, dev.summaries[int(row)], self._language))
+            told.rouges.append(scorer(self._language).score(text, [dev.summaries[int(row)]]))
 
     def on_validation_epoch_end(self) -> None:
         """Tell every set's figures."""
         for name, told in self._told.items():
-            self.dev_figures[name] = DevFigures(told.nats / max(1, told.tokens), average(told.rouges))
+            self.dev_figures[name] = DevFigures(told.nats / max(1, told.tokens), Rouge.average(told.rouges))
             self.log(f"dev/{name}/loss", self.dev_figures[name].loss)
             found = self.dev_figures[name].rouge
             self.log_dict({f"dev/{name}/r1": found.r1, f"dev/{name}/r2": found.r2, f"dev/{name}/rl": found.rl})

@@ -1,16 +1,12 @@
-"""Documents and their summaries from local JSON lines, and the sentences of a text by a plain rule."""
+"""Documents and their summaries as a network is to learn them, and the sentences of a text by a plain rule."""
 
-import json
-import lzma
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from training.data import file_of
-from training.errors import DataError
+from training.pairs import read_pairs
 
-FOLDER = "summarization"
 _SPACED_HYPHEN = re.compile(r"(?<=\w) - (?=\w)")
 _UNKNOWN = re.compile(r"<unk>")
 CLEANED: dict[str, Callable[[str], str]] = {
@@ -30,21 +26,13 @@ class Pair(NamedTuple):
     summary: str
 
 
-def read_pairs(data: Path, name: str, split: str) -> list[Pair]:
-    """Read one split; `DataError` names the missing set or split, or the row without document or summary."""
-    path = file_of(data, name, split, FOLDER)
-    cleaned = CLEANED.get(name, str)
-    pairs = []
-    for number, line in enumerate(_lines(path), start=1):
-        row = json.loads(line)
-        summary = row.get("summary") or next(iter(row.get("summaries") or []), None)
-        document = row.get("document")
-        if not isinstance(document, str) or not isinstance(summary, str):
-            raise DataError(f"{path}: row {number}: expected a document and a summary, or summaries, as strings")
-        pairs.append(Pair(cleaned(document), cleaned(summary)))
-    if not pairs:
-        raise DataError(f"{path}: no rows")
-    return pairs
+def read(data: Path, name: str, split: str) -> list[Pair]:
+    """Read one split; `DataError` as `training.pairs.read_pairs`."""
+    rows, cleaned = read_pairs(data, name, split), CLEANED.get(name, str)
+    return [
+        Pair(cleaned(document), cleaned(references[0]))
+        for document, references in zip(rows.documents, rows.references, strict=True)
+    ]
 
 
 def sentences(text: str) -> list[str]:
@@ -57,10 +45,3 @@ def sentences(text: str) -> list[str]:
         found.append(text[start : end.end()].strip())
         start = end.end()
     return [one for one in [*found, text[start:].strip()] if one]
-
-
-def _lines(path: Path) -> list[str]:
-    if path.suffix == ".xz":
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            return [line for line in file if line.strip()]
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -15,7 +15,7 @@ from training.summarize import corpus, vocabulary
 from training.summarize.config import Documents, Kind, PairSet, SummarizeConfig
 from training.summarize.corpus import Pairs, Ragged, Row
 from training.summarize.oracle import sentence_pairs
-from training.summarize.pairs import CLEANED, UNKNOWN_WORD, Pair, read_pairs, sentences
+from training.summarize.pairs import CLEANED, UNKNOWN_WORD, Pair, read, sentences
 from training.summarize.restore import passages
 
 TRAIN, DEV = "train", "dev"
@@ -79,7 +79,7 @@ def stream(paths: RunPaths) -> NDArray[np.int32]:
 
 
 def _read(data: Path, one: PairSet, split: str) -> list[Pair]:
-    pairs = read_pairs(data, one.name, split)
+    pairs = read(data, one.name, split)
     if split == TRAIN and one.rows is not None:
         pairs = pairs[: one.rows]
     if one.pairs == "sentences":

@@ -50,7 +50,8 @@ def garble(sentence: Row, share: float, rng: np.random.Generator) -> Row:
         start = int(rng.integers(0, len(sentence) - length + 1))
         masked[start : start + length] = True
     first = masked & ~np.concatenate([[False], masked[:-1]])
-    return np.where(masked, UNK_ID, sentence)[~masked | first].astype(np.int32)
+    left: Row = np.where(masked, UNK_ID, sentence)[~masked | first].astype(np.int32)
+    return left
 
 
 def _kept(sentences: Sequence[Row], max_tokens: int) -> list[Row]:

@@ -64,5 +64,5 @@ def text_of(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
         if one == EOS_ID:
             break
         if one >= LINE_ID or one == UNK_ID:
-            pieces.append(tokenizer.id_to_token(int(one)))
+            pieces.append(tokenizer.id_to_token(int(one)) or "")
     return "".join(pieces).replace(SPACE, " ").strip()
