@@ -79,6 +79,21 @@ class Summarizer(Model):
             raise TypeError("This is a bug: a package that writes without its section")
         return self.manifest.generation
 
+    @property
+    def bos_id(self) -> int:
+        """The token that a summary's first step reads."""
+        return self.generation.bos_id
+
+    @property
+    def eos_id(self) -> int:
+        """The token that ends a summary."""
+        return self.generation.eos_id
+
+    @property
+    def pad_id(self) -> int:
+        """The id beyond a source's end."""
+        return self.manifest.tokenizer.pad_id
+
     def encode(self, ids: Ids, kind: KindName) -> Encoded:
         """Read one text, ids int64[T], for a kind of summary.
 
