@@ -76,7 +76,7 @@ class PointerGenerator(nn.Module):
         states = self.encoder(embedded + kind.unsqueeze(1), lens)  # [B, S, 2 H]
         states = functional.dropout(states, drop.encoder_dropout, self.training)  # [B, S, 2 H]
         half = drop.hidden
-        last = states[torch.arange(len(lens), device=lens.device), lens - 1]  # [B, 2 H]
+        last = states.gather(1, (lens - 1).view(-1, 1, 1).expand(-1, 1, 2 * half)).squeeze(1)  # [B, 2 H]
         ends = torch.cat([last[:, :half], states[:, 0, half:], kind], dim=1)  # [B, 2 H + E]
         return Source(self.memory(states), self.keys(states), self.bridge(ends).tanh(), real(ids, lens))
 

@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from training.models.pointer import FAR, PARTS, PointerGenerator
 
+LEAST = 1e-30
+
 
 class Stepped(NamedTuple):
     """What a step gives; R rows, K beams, k best, S source positions, V entries, D wide.
@@ -31,7 +33,7 @@ class PointerStep(nn.Module):
     """
 
     never: Tensor
-    written: Tensor
+    unwritten: Tensor
     digitless: Tensor
 
     def __init__(
@@ -40,9 +42,9 @@ class PointerStep(nn.Module):
         super().__init__()
         self.network = network
         size = len(network.bias)
-        self.register_buffer("never", _without(size, never))
-        self.register_buffer("written", _without(size, [*never, *only_copied]))
-        self.register_buffer("digitless", _without(size, digits))
+        self.register_buffer("never", torch.tensor(list(never)))
+        self.register_buffer("unwritten", _marked(size, [*never, *only_copied], FAR))
+        self.register_buffer("digitless", 1 - _marked(size, digits, 1.0))
 
     def forward(  # noqa: PLR0917 - a graph's inputs come by position
         self,
@@ -75,15 +77,21 @@ class PointerStep(nn.Module):
         found, upper_cell = _cell(network.upper, torch.cat([asked, context], dim=2), upper_hidden, upper_cell)
         joined = torch.cat([found, context], dim=2)  # [R, K, 2 D]
         gate = torch.sigmoid(network.gate(torch.cat([joined, embedded], dim=2)))  # [R, K, 1]
-        logits = network.logits(network.output(joined).tanh())  # [R, K, V]
-        allowed = self.written * torch.maximum(self.digitless, free.unsqueeze(1))  # [R, V]
-        written = gate * torch.softmax(logits, dim=2) * allowed.unsqueeze(1)  # [R, K, V]
-        copied = torch.zeros_like(written).scatter_add(2, _spread(ids, attention), (1 - gate) * attention)  # [R, K, V]
-        chances = (written + copied) * self.never * _open(banned, written)  # [R, K, V]
+        logits = network.logits(network.output(joined).tanh()) + self.unwritten  # [R, K, V]
+        allowed = torch.maximum(self.digitless, free.unsqueeze(1)).unsqueeze(1)  # [R, 1, V]
+        written = gate * torch.softmax(logits, dim=2) * allowed  # [R, K, V]
+        mixed = written.scatter_add(2, _spread(ids, attention), (1 - gate) * attention)  # [R, K, V]
+        closed = self._closed(banned)  # [R, K, N + C]
+        chances = mixed.scatter(2, closed, torch.zeros_like(closed, dtype=mixed.dtype))  # [R, K, V]
         best, best_ids = chances.topk(k, dim=2)  # type: ignore[arg-type]  # [R, K, k]
-        share = copied.gather(2, best_ids) / best.clamp_min(1e-30)  # [R, K, k]
+        share = 1 - written.gather(2, best_ids) / best.clamp_min(LEAST)  # [R, K, k]
         next_state = torch.cat([asked, cell, found, upper_cell], dim=2)  # [R, K, 4 D]
-        return Stepped(best_ids, best.log(), share.clamp_max(1.0), next_state, coverage + attention)
+        return Stepped(best_ids, best.log(), share.clamp(0.0, 1.0), next_state, coverage + attention)
+
+    def _closed(self, banned: Tensor) -> Tensor:
+        """Return banned int64[R, K, N] and what can never follow, int64[R, K, N + C]; for -1 stands one of those."""
+        real = torch.where(banned < 0, self.never[0], banned)  # [R, K, N]
+        return torch.cat([real, self.never.expand(banned.shape[0], banned.shape[1], -1)], dim=2)  # [R, K, N + C]
 
 
 def _cell(cells: nn.LSTM, values: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,15 +109,7 @@ def _spread(ids: Tensor, like: Tensor) -> Tensor:
     return ids.unsqueeze(1).expand_as(like)
 
 
-def _open(banned: Tensor, like: Tensor) -> Tensor:
-    """Return float32[R, K, V], 0 for the ids in banned int64[R, K, N] and 1 elsewhere; -1 is no id."""
-    size = like.shape[2]
-    columns = torch.where(banned < 0, torch.full_like(banned, size), banned)  # [R, K, N]
-    wider = functional.pad(torch.ones_like(like), (0, 1))  # [R, K, V + 1]
-    return wider.scatter(2, columns, torch.zeros_like(columns, dtype=like.dtype))[:, :, :size]
-
-
-def _without(size: int, ids: Sequence[int]) -> Tensor:
-    kept = torch.ones(size)
-    kept[torch.tensor(list(ids), dtype=torch.int64)] = 0.0
-    return kept
+def _marked(size: int, ids: Sequence[int], mark: float) -> Tensor:
+    marked = torch.zeros(size)
+    marked[torch.tensor(list(ids), dtype=torch.int64)] = mark
+    return marked
