@@ -7,6 +7,7 @@ import pytest
 from tests.training.conftest import TINY
 from training import config as configs
 from training.errors import ConfigError
+from training.summarize import config as writers
 
 SHIPPED = sorted(Path(configs.__file__).parent.glob("configs/*.toml"))
 # A study's file names the base of its runs and is no run itself.
