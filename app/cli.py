@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -12,11 +12,13 @@ import typer
 from app import logs, workers
 from app.api.catalogue import describe
 from app.api.predict import answer_body
+from app.api.summarize import answer_body as summary_body
 from app.errors import RequestError, StartupError
 from app.exchange import Query
 from app.main import Parts
-from app.modelpack.manifest import Task
+from app.modelpack.manifest import CLASSIFYING, Task
 from app.settings import Settings, load_settings, unknown_variables
+from app.summarizing.wishes import Wish
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve LSTM and GRU text models on ONNX Runtime.")
 
@@ -49,7 +51,7 @@ def predict(
     task: Annotated[Task | None, typer.Option(help="Default: the named package's, else sentiment.")] = None,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Classify texts without a server, one line of JSON a text."""
+    """Classify or summarize texts without a server, one line of JSON a text."""
     settings = _settings(models_dir=models_dir)
     logs.configure("console", "error")
     lines = texts or [line.rstrip("\n") for line in sys.stdin]
@@ -77,17 +79,25 @@ def models(models_dir: ModelsDir = None) -> None:
 async def _predict(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:
     """Write each line's answer in order; return how many had none."""
     failed = 0
-    async with Parts(settings).running() as service:
+    parts = Parts(settings)
+    async with parts.running() as service:
         asked = task or (service.registry.task_of(model) if model is not None else None) or "sentiment"
         for first in range(0, len(lines), settings.max_items):
-            started = time.perf_counter()
-            reply = await service.answer(asked, Query(lines[first : first + settings.max_items], model))
-            failed += len(reply.failures)
-            answers = answer_body(reply, time.perf_counter() - started)
+            answers = await _answers(parts, lines[first : first + settings.max_items], model, asked)
+            failed += len(answers["errors"])
             found = sorted([*answers["results"], *answers["errors"]], key=lambda answer: answer["index"])
             for answer in found:
                 _write({**answer, "index": first + answer["index"]})
     return failed
+
+
+async def _answers(parts: Parts, texts: list[str], model: str | None, task: Task) -> dict[str, Any]:
+    started = time.perf_counter()
+    if task in CLASSIFYING:
+        reply = await parts.service.answer(task, Query(texts, model))
+        return answer_body(reply, time.perf_counter() - started)
+    wish = Wish(texts, "extractive" if task == "extract" else "auto", model=model)
+    return summary_body(await parts.summaries.answer(wish), time.perf_counter() - started)
 
 
 def _settings(**overrides: object) -> Settings:

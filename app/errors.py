@@ -7,7 +7,8 @@
     ├── PackageError            one model package is refused; the others are served
     ├── ItemError               one text of a request has no answer; the others have
     │   ├── EmptyText, NoUsableText, TextTooLong
-    │   └── UnsupportedLanguage, AmbiguousModel
+    │   ├── UnsupportedLanguage, AmbiguousModel
+    │   └── SummaryError        of summaries alone: OptionOutOfBounds
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── MalformedJson, InvalidRequest, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
@@ -84,6 +85,16 @@ class AmbiguousModel(ItemError):
     """Several packages would answer, none of them is the default, and the caller named none."""
 
     code = "ambiguous_model"
+
+
+class SummaryError(ItemError):
+    """What only a text that is to be summarized can meet."""
+
+
+class OptionOutOfBounds(SummaryError):
+    """An option that the package which would answer does not allow; the text names option, value and bounds."""
+
+    code = "option_out_of_bounds"
 
 
 class RequestError(SluiceError):
@@ -195,3 +206,8 @@ def codes(root: type[SluiceError]) -> dict[str, type[SluiceError]]:
             found[kind.code] = kind  # type: ignore[attr-defined]
         found |= codes(kind)
     return found
+
+
+def item_codes(*, of_summaries: bool) -> list[str]:
+    """Return the codes that a text can get: one that is to be summarized, or one that is to be classified."""
+    return [code for code, kind in codes(ItemError).items() if of_summaries or not issubclass(kind, SummaryError)]

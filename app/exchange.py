@@ -1,4 +1,4 @@
-"""What a caller asks and what comes back, as plain values that know nothing of HTTP."""
+"""What a caller asks of classifiers and what comes back, as plain values that know nothing of HTTP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -10,25 +10,29 @@ import structlog
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import catalogue, health, predict, refusal
+from app.api import catalogue, health, predict, refusal, summarize
 from app.api.guard import OTHER_ROUTE, Guard
-from app.errors import ItemError, StartupError, codes
-from app.metrics import Metrics
-from app.modelpack.manifest import CLASSIFYING, TASKS
+from app.errors import StartupError, item_codes
+from app.metrics import NO_MODEL, Metrics
+from app.modelpack.manifest import CLASSIFYING, TASKS, Task
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
 from app.runtime.threads import usable_cores
 from app.scheduling.batcher import Batcher
-from app.scheduling.observer import BatchObserver
+from app.scheduling.decoder import Decoder
+from app.scheduling.observer import BatchObserver, DecodeObserver
 from app.scheduling.policy import Budget
-from app.service import NO_MODEL, Service
+from app.scheduling.slots import Room
+from app.service import Service
 from app.settings import Settings, load_settings
+from app.summarizing.journey import Summaries
 
 log = structlog.get_logger("sluice")
 
 _ROUTE_CODES = {
     **{predict.path_of(task): (200, *predict.STATUSES) for task in CLASSIFYING},
+    summarize.PATH: (200, *predict.STATUSES),
     "/v1/models": (200,),
     "/v1/models/{name}": (200, 404),
     "/health/live": (200,),
@@ -55,12 +59,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = parts.service
     refusal.install(app)
-    predictions = predict.router(parts.service)
-    app.router.routes += predict.plain_routes(predictions)  # first, so that these answer and FastAPI's document
-    for router in (predictions, catalogue.router(parts.registry), health.router(parts.service)):
+    predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
+    for routes in (predictions, summaries):
+        app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
+    for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service)):
         app.include_router(router)
-    routes = frozenset(_ROUTE_CODES) - {OTHER_ROUTE}
-    app.add_middleware(Guard, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=routes)
+    known = frozenset(_ROUTE_CODES) - {OTHER_ROUTE}
+    app.add_middleware(Guard, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=known)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, statuses))
     return app
@@ -73,13 +78,22 @@ class Parts:
         self._has_siblings = settings.workers > 1
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
         self.registry = _registry(settings)
+        threads = settings.threads or max(1, usable_cores() // settings.workers)
         self._batcher = Batcher(
-            threads=settings.threads or max(1, usable_cores() // settings.workers),
+            threads=threads,
             budget=Budget(settings.max_batch_cells, settings.max_batch_rows, settings.max_padding_share),
             max_queue_tokens=settings.max_queue_tokens,
             observer=BatchObserver(self.metrics),
         )
+        self._decoder = Decoder(
+            threads=threads,
+            room=Room(settings.max_slots, settings.max_slot_cells),
+            max_queue_tokens=settings.max_summary_queue_tokens,
+            observer=DecodeObserver(self.metrics),
+        )
+        self.metrics.slots.set(settings.max_slots)
         self.service = Service(self.registry, settings, self.metrics, self._batcher)
+        self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -88,7 +102,7 @@ class Parts:
         A process alone opens beside its running server, which answers probes meanwhile. One of several accepts nothing
         until it is ready: it shares its socket with others that are, and would answer 503 in their place.
         """
-        self._batcher.start()
+        self._start()
         opening = asyncio.create_task(self.open())
         if self._has_siblings:
             await opening
@@ -97,18 +111,26 @@ class Parts:
         finally:
             self.service.drain()
             await opening
-            await asyncio.to_thread(self._batcher.close)
+            await self._close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Service]:
         """Yield the service once its models are open, without a server around it."""
-        self._batcher.start()
+        self._start()
         await self.open()
         try:
             yield self.service
         finally:
             self.service.drain()
-            await asyncio.to_thread(self._batcher.close)
+            await self._close()
+
+    def _start(self) -> None:
+        self._batcher.start()
+        self._decoder.start()
+
+    async def _close(self) -> None:
+        await asyncio.to_thread(self._decoder.close)
+        await asyncio.to_thread(self._batcher.close)
 
     async def open(self) -> None:
         """Open every package and say what came of it."""
@@ -126,17 +148,23 @@ class Parts:
 
     def _announce(self) -> None:
         for task in TASKS:
-            self.metrics.declare_items(NO_MODEL, NO_MODEL, task, codes(ItemError))
+            self.metrics.declare_items(NO_MODEL, NO_MODEL, task, _codes(task))
         for model in self.registry.ready:
             name, version, task = model.name, model.version, model.manifest.task
             self.metrics.of_model(name, version)
-            self.metrics.declare_items(name, version, task, ["ok", *codes(ItemError)])
+            if task == "summarize":
+                self.metrics.of_writer(name, version)
+            self.metrics.declare_items(name, version, task, ["ok", *_codes(task)])
             self.metrics.model_info.labels(name, version, task, model.precision, model.provider.device).set(1)
             log.info("model_ready", model=name, version=version, precision=model.precision)
         for refused in self.registry.failed:
             log.error("model_failed", model=refused.name, version=refused.version, reason=refused.reason)
         self.metrics.models.labels("ready").set(len(self.registry.ready))
         self.metrics.models.labels("failed").set(len(self.registry.failed))
+
+
+def _codes(task: Task) -> list[str]:
+    return item_codes(of_summaries=task not in CLASSIFYING)
 
 
 def _registry(settings: Settings) -> Registry:

@@ -30,8 +30,12 @@ SECONDS = (
 )
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
+NO_MODEL = "none"
+"""The model label of texts that were refused before any model was chosen."""
+
 REJECTIONS = ("queue_full", "draining", "not_ready", "body_too_large", "too_many_items")
 DROPS = ("cancelled", "expired")
+FINISHES = ("eos", "length", "deadline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,19 @@ class ModelSeries:
     padding_cells: Counter
 
 
+@dataclass(frozen=True, slots=True)
+class WriterSeries:
+    """The series of one package that writes."""
+
+    encode_seconds: Histogram
+    step_seconds: Histogram
+    step_rows: Histogram
+    first_token_seconds: Histogram
+    inter_token_seconds: Histogram
+    tokens: Counter
+    summaries: dict[str, Counter]
+
+
 class Metrics:
     """The service's metrics in a registry of their own, so that two services in one process do not collide."""
 
@@ -54,6 +71,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which no query here needs
         self._shared_dir = shared_dir
         self._of_model: dict[tuple[str, str], ModelSeries] = {}
+        self._of_writer: dict[tuple[str, str], WriterSeries] = {}
         self.registry = r = CollectorRegistry()
         self.requests = Counter("sluice_requests", "Requests answered.", ["route", "code"], registry=r)
         self.request_seconds = Histogram(
@@ -91,6 +109,7 @@ class Metrics:
         self.cells = Counter("sluice_cells", "Cells computed: real tokens and padding.", [*stage, "kind"], registry=r)
         self.queue_rows = Gauge("sluice_queue_rows", "Rows waiting.", multiprocess_mode="livesum", registry=r)
         self.queue_tokens = Gauge("sluice_queue_tokens", "Tokens waiting.", multiprocess_mode="livesum", registry=r)
+        self._declare_writing()
         self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
         self.dropped = Counter("sluice_dropped", "Waiting rows given up before compute.", ["reason"], registry=r)
         self.ready = Gauge(
@@ -114,6 +133,58 @@ class Metrics:
             self.models.labels(state)
         if shared_dir is None:
             ProcessCollector(registry=self.registry)
+
+    def _declare_writing(self) -> None:
+        """Declare what the decoder counts."""
+        r, model = self.registry, ["model", "version"]
+        self.encode_seconds = Histogram(
+            "sluice_encode_duration_seconds", "Reading one text to be summarized.", model, buckets=SECONDS, registry=r
+        )
+        self.step_seconds = Histogram(
+            "sluice_step_duration_seconds", "One step of the summaries under way.", model, buckets=SECONDS, registry=r
+        )
+        self.step_rows = Histogram("sluice_step_rows", "Summaries in a step.", model, buckets=ROWS, registry=r)
+        self.first_token_seconds = Histogram(
+            "sluice_first_token_seconds",
+            "From a text's submission to the first token of its summary.",
+            model,
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.inter_token_seconds = Histogram(
+            "sluice_inter_token_seconds", "Between two tokens of a summary.", model, buckets=SECONDS, registry=r
+        )
+        self.generated_tokens = Counter("sluice_generated_tokens", "Tokens of whole summaries.", model, registry=r)
+        self.summaries = Counter("sluice_summaries", "Summaries by why they end.", [*model, "reason"], registry=r)
+        self.slots = Gauge(
+            "sluice_slots", "Summaries that may be written at once.", multiprocess_mode="livesum", registry=r
+        )
+        self.slots_used = Gauge(
+            "sluice_slots_used", "Summaries being written.", multiprocess_mode="livesum", registry=r
+        )
+        self.slot_cells_used = Gauge(
+            "sluice_slot_cells_used", "Cells of source memory in use.", multiprocess_mode="livesum", registry=r
+        )
+        self.summary_queue_rows = Gauge(
+            "sluice_summary_queue_rows", "Texts waiting to be summarized.", multiprocess_mode="livesum", registry=r
+        )
+        self.summary_queue_tokens = Gauge(
+            "sluice_summary_queue_tokens", "Tokens of those texts.", multiprocess_mode="livesum", registry=r
+        )
+
+    def of_writer(self, model: str, version: str) -> "WriterSeries":
+        """Return the series of a package that writes, as ``of_model`` does."""
+        if (model, version) not in self._of_writer:
+            self._of_writer[model, version] = WriterSeries(
+                encode_seconds=self.encode_seconds.labels(model, version),
+                step_seconds=self.step_seconds.labels(model, version),
+                step_rows=self.step_rows.labels(model, version),
+                first_token_seconds=self.first_token_seconds.labels(model, version),
+                inter_token_seconds=self.inter_token_seconds.labels(model, version),
+                tokens=self.generated_tokens.labels(model, version),
+                summaries={reason: self.summaries.labels(model, version, reason) for reason in FINISHES},
+            )
+        return self._of_writer[model, version]
 
     def declare_route(self, route: str, codes: Iterable[str]) -> None:
         """Put a route's series in place for each HTTP status that it may answer."""

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from app.errors import (
     TooManyItems,
 )
 from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
-from app.metrics import Metrics
+from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import Task
 from app.modelpack.tokenizer import Tokens
 from app.routing import Router
@@ -27,11 +26,9 @@ from app.scheduling.batcher import Answer, Answers, Batcher
 from app.settings import Settings
 from app.tasks.classify import classify, token_weights
 from app.text.sentences import Sentence, sentences
+from app.together import together
 
 Phase = Literal["starting", "ready", "draining"]
-
-NO_MODEL = "none"
-"""The model label of texts that were refused before any model was chosen."""
 
 _TOKENIZE_INLINE_CHARS = 20_000
 """Beyond about a millisecond of tokenizing, the event loop has better things to do."""
@@ -82,7 +79,7 @@ class Service:
             raise TooManyItems(f"inputs has {len(query.texts)} texts; expected at most {self._settings.max_items}")
         reply = Reply()
         groups = self._route(task, query, reply)
-        await _together([self._group(task, query, model, items, reply) for model, items in groups.items()])
+        await together([self._group(task, query, model, items, reply) for model, items in groups.items()])
         reply.results.sort(key=lambda result: result.index)
         reply.failures.sort(key=lambda failure: failure.index)
         return reply
@@ -166,19 +163,6 @@ class Service:
         reply.failures.append(failure)
         labels = (model.name, model.version) if model else (NO_MODEL, NO_MODEL)
         self.metrics.items.labels(*labels, task, failure.error.code).inc()
-
-
-async def _together(work: list[Coroutine[Any, Any, None]]) -> None:
-    """Await all; where one fails, cancel the others, since the request is lost."""
-    if len(work) == 1:
-        await work[0]
-        return
-    tasks = [asyncio.create_task(part) for part in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def _all_tokens(item: _Item) -> list[Tokens]:

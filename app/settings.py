@@ -49,6 +49,15 @@ class Settings(BaseSettings):
     max_queue_tokens: int = Field(
         131072, ge=1, description="Tokens that may wait; a request that would exceed it gets 429."
     )
+    max_slots: int = Field(64, ge=1, description="Summaries that may be written at once.")
+    max_slot_cells: int = Field(
+        16384, ge=1, description="Cells of source memory (summaries x longest text) that may be in use at once."
+    )
+    max_summary_queue_tokens: int = Field(
+        65536,
+        ge=1,
+        description="Tokens of texts that may wait to be summarized; a request that would exceed it gets 429.",
+    )
     timeout_ms: int = Field(30_000, ge=1, description="Time a request may take; then it gets 504.")
     drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")

@@ -163,8 +163,8 @@ def _encoder() -> onnx.ModelProto:
 def _step(vocab: int, labour: int) -> onnx.ModelProto:
     """Say the token at the place of the state, or end where the source does; then go one place on.
 
-    The score of every other token falls with its id, and the walk along the source is the attention. A banned token
-    gets nothing. What is said was copied, the end was not.
+    The score of every other token falls with its id, the end's is far below them, and the walk along the source is the
+    attention. A banned token gets nothing. What is said was copied, the end was not.
     """
     cell = ["rows", "beams"]
     inputs = [
@@ -180,6 +180,7 @@ def _step(vocab: int, labour: int) -> onnx.ModelProto:
     ]
     forbidden = np.zeros((1, 1, vocab), np.float32)
     forbidden[..., [PAD, BOS, HEADLINE, DIALOGUE, ABSTRACT]] = -1e4
+    forbidden[..., EOS] = -20
     constants: Constants = {
         "last": np.array([-1], np.int64),
         "first": np.array([1], np.int64),
@@ -188,7 +189,7 @@ def _step(vocab: int, labour: int) -> onnx.ModelProto:
         "eos": np.array([EOS], np.int64),
         "vocab": np.array([vocab], np.int64),
         "beyond": np.array([vocab + 1], np.int64),
-        "said": np.array([0, 12], np.float32),
+        "said": np.array([0, 40], np.float32),
         "ban": np.array([0, -1e4], np.float32),
         "likes": (-np.arange(vocab, dtype=np.float32) / 100)[None, None] + forbidden,
         "length": np.array([1], np.int64),

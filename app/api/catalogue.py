@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from app.api.body import json_response
 from app.api.examples import answers, route_example
 from app.api.schemas import ModelInfo, ModelList
+from app.modelpack.manifest import Manifest
 from app.runtime.model import Model
 from app.runtime.registry import Entry, Registry
 
@@ -42,7 +43,7 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
     versions = registry.versions(name)
     opened = [entry for entry in versions.values() if isinstance(entry, Model)]
     manifest = opened[-1].manifest if opened else None
-    return {
+    listing: dict[str, Any] = {
         "name": name,
         "task": manifest and manifest.task,
         "description": manifest and manifest.description,
@@ -52,6 +53,15 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         "default_for": registry.default_for(name),
         "versions": [_version(number, entry) for number, entry in sorted(versions.items())],
     }
+    options = manifest and _options(manifest)
+    return listing | ({"options": options} if options else {})
+
+
+def _options(manifest: Manifest) -> dict[str, Any]:
+    """Return what a request for a summary may set, with bounds and defaults: by kind, or of what is quoted."""
+    if manifest.generation is not None:
+        return {name: kind.model_dump(exclude={"id"}) for name, kind in manifest.generation.kinds.items()}
+    return {"sentences": manifest.extraction.sentences.model_dump()} if manifest.extraction is not None else {}
 
 
 def _version(number: int, entry: Entry) -> dict[str, Any]:

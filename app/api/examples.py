@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from app.api.schemas import ErrorBody
-from app.errors import ItemError, RequestError, codes
+from app.errors import RequestError, codes, item_codes
 from app.modelpack.manifest import Classifying
 
 Responses = dict[int | str, dict[str, Any]]
@@ -59,6 +59,26 @@ REQUESTS: dict[Classifying, dict[str, Example]] = {
 }
 """Requests to the prediction routes by task and name."""
 
+_NEWS = (
+    "The central bank raised its main interest rate by half a point on Thursday, the third rise this year. "
+    "Markets had expected a smaller step."
+)
+_TALK = "Amanda: I baked cookies. Do you want some?\nJerry: Sure!\nAmanda: I'll bring you some tomorrow :-)"
+
+SUMMARIES: dict[str, Example] = {
+    "a headline": Example({"inputs": _NEWS}, ("summarize-en", "extract-en")),
+    "a dialogue": Example({"inputs": _TALK}, ("summarize-en", "extract-en")),
+    "quoted": Example({"inputs": _NEWS, "method": "extractive", "sentences": 1}, ("extract-en",)),
+    "explained, at most 8 tokens": Example(
+        {"inputs": _NEWS, "kind": "headline", "max_tokens": 8, "beams": 1, "explain": True}, ("summarize-en",)
+    ),
+    "Chinese": Example(
+        {"inputs": "央行今天宣布下调存款准备金率0.5个百分点,释放长期资金约1万亿元。"}, ("summarize-zh", "extract-zh")
+    ),
+    "streamed": Example({"inputs": _NEWS, "stream": True}, ("summarize-en", "extract-en")),
+}
+"""Requests to POST /v1/summarize by name."""
+
 RECORDED = Path(__file__).with_name("examples.json")
 
 _ERRORS = {
@@ -83,6 +103,7 @@ _ITEM_ERRORS = {
     "no_usable_text": "model 'sentiment-en' knows nothing of the text; expected words it knows",
     "text_too_long": "the text has 250000 characters; expected at most 100000",
     "unsupported_language": "the text's language is 'ja'; expected one of ['en']",
+    "option_out_of_bounds": "beams is 40; expected 1 to 8, which model 'summarize-en' allows for headline",
     "ambiguous_model": "2 packages for classify serve 'en'; expected a model among ['my-films', 'my-tickets']",
 }
 _REQUEST_ID = "5f0c7c1b3f0f4c5e8b8f6d4f3a2b1c0d"
@@ -99,6 +120,15 @@ def answerable(packages: Collection[str]) -> dict[Classifying, dict[str, Example
     return {
         task: {name: example for name, example in found.items() if set(example.packages) <= set(packages)}
         for task, found in REQUESTS.items()
+    }
+
+
+def answerable_summaries(packages: Collection[str]) -> dict[str, Example]:
+    """Return those of ``SUMMARIES`` that the packages can answer with one body of JSON."""
+    return {
+        name: example
+        for name, example in SUMMARIES.items()
+        if set(example.packages) <= set(packages) and not example.body.get("stream")
     }
 
 
@@ -121,20 +151,32 @@ def route_example(path: str) -> dict[str, Any]:
     return {"application/json": {"example": recorded()[path]}}
 
 
-def answers(*statuses: int, ok: dict[str, Any]) -> Responses:
+def summary_requests() -> dict[str, Any]:
+    """Return the requests to POST /v1/summarize in OpenAPI's form."""
+    return {name: {"value": example.body} for name, example in SUMMARIES.items()}
+
+
+def summary_examples() -> dict[str, Any]:
+    """Return the recorded answers of POST /v1/summarize in OpenAPI's form, nothing where there are none."""
+    examples = {name: {"value": answer} for name, answer in recorded().get("/v1/summarize", {}).items()}
+    return {"content": {"application/json": {"examples": examples}}} if examples else {}
+
+
+def answers(*statuses: int, ok: dict[str, Any], of_summaries: bool = False) -> Responses:
     """Return a route's answers for its documentation: ``ok`` for 200, and one worked example an error code."""
     documented: Responses = {200: ok}
     for status in statuses:
-        documented[status] = _refusal(status)
+        documented[status] = _refusal(status, of_summaries=of_summaries)
     return documented
 
 
-def _refusal(status: int) -> dict[str, Any]:
+def _refusal(status: int, *, of_summaries: bool) -> dict[str, Any]:
     found = [code for code, kind in codes(RequestError).items() if kind.status == status]  # type: ignore[attr-defined]
     examples = {code: {"value": _body(code, _ERRORS[code])} for code in found}
     if status == 422:  # noqa: PLR2004 - where not one text could be answered
-        found += codes(ItemError)
-        examples |= {code: {"value": _item_body(code)} for code in codes(ItemError)}
+        of_items = item_codes(of_summaries=of_summaries)
+        found += of_items
+        examples |= {code: {"value": _item_body(code)} for code in of_items}
     content = {"application/json": {"examples": examples}}
     return {"model": ErrorBody, "description": ", ".join(found), "content": content}
 

@@ -24,8 +24,8 @@ from app.tasks.classify import Classified
 STATUSES = (400, 404, 405, 413, 415, 422, 429, 500, 503, 504)
 """What a prediction route answers beside 200."""
 
-_CLIENT_CLOSED = 499
-_DIGITS = 6
+CLIENT_CLOSED = 499
+DIGITS = 6
 # curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
 _READ_AS_JSON = {"", "application/json", "application/x-www-form-urlencoded"}
 _SUMMARIES: dict[Classifying, str] = {
@@ -72,15 +72,15 @@ def router(service: Service) -> APIRouter:
 def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaitable[Response]]:
     async def predict(request: Request) -> Response:
         trace = trace_of(request.scope)
-        _refuse_media_type(request)
+        refuse_media_type(request)
         service.refuse_unless_ready()  # before the body is read: it would be read for nothing
-        asked = parse_request(await request.body())
+        asked = parse_request(PredictRequest, await request.body())
         trace.items = len(asked.inputs)
         query = Query(asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences)
         async with CancelledWhenGone(request.receive) as client:
             reply = await service.answer(task, query)
         if client.gone:
-            return Response(status_code=_CLIENT_CLOSED)
+            return Response(status_code=CLIENT_CLOSED)
         return _respond(reply, trace)
 
     return predict
@@ -99,7 +99,8 @@ def plain_routes(routes: APIRouter) -> list[BaseRoute]:
     ]
 
 
-def _refuse_media_type(request: Request) -> None:
+def refuse_media_type(request: Request) -> None:
+    """Raise ``UnsupportedMediaType`` where a body cannot be read as JSON."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise UnsupportedMediaType(f"Content-Encoding is {encoding!r}; expected none")
@@ -112,7 +113,7 @@ def _respond(reply: Reply, trace: Trace) -> Response:
     if not reply.results:
         first = reply.failures[0]
         error = InvalidRequest(f"inputs.{first.index}: {first.error}")
-        return refuse(error, trace, code=first.error.code, errors=[_failure(failure) for failure in reply.failures])
+        return refuse(error, trace, code=first.error.code, errors=[failure_body(failure) for failure in reply.failures])
     body = answer_body(reply, total_s=time.perf_counter() - trace.started)
     trace.tokens = sum(result.tokens for result in reply.results)
     trace.model = body["model"]
@@ -127,12 +128,12 @@ def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
         "model": head and head.model,
         "version": head and head.version,
         "results": [_result(result, head) for result in reply.results],
-        "errors": [_failure(failure) for failure in reply.failures],
+        "errors": [failure_body(failure) for failure in reply.failures],
         "timings_ms": {
-            "tokenize": _ms(reply.timings.tokenize),
-            "queue": _ms(reply.timings.queue),
-            "infer": _ms(reply.timings.infer),
-            "total": _ms(total_s),
+            "tokenize": milliseconds(reply.timings.tokenize),
+            "queue": milliseconds(reply.timings.queue),
+            "infer": milliseconds(reply.timings.infer),
+            "total": milliseconds(total_s),
         },
     }
 
@@ -153,7 +154,7 @@ def _result(result: Result, head: Result | None) -> dict[str, Any]:
                 "text": result.text[token.start : token.end],
                 "start": token.start,
                 "end": token.end,
-                "weight": round(token.weight, _DIGITS),
+                "weight": round(token.weight, DIGITS),
             }
             for token in result.explanation
         ]
@@ -168,13 +169,15 @@ def _result(result: Result, head: Result | None) -> dict[str, Any]:
 
 
 def _classified(answer: Classified) -> dict[str, Any]:
-    scores = {label: round(score, _DIGITS) for label, score in answer.scores.items()}
+    scores = {label: round(score, DIGITS) for label, score in answer.scores.items()}
     return {"label": answer.label, "score": scores[answer.label], "scores": scores}
 
 
-def _failure(failure: Failure) -> dict[str, Any]:
+def failure_body(failure: Failure) -> dict[str, Any]:
+    """Return the JSON of one text's error."""
     return {"index": failure.index, "code": failure.error.code, "message": str(failure.error)}
 
 
-def _ms(seconds: float) -> float:
+def milliseconds(seconds: float) -> float:
+    """Return a time as answers give it."""
     return round(seconds * 1000, 3)

@@ -1,6 +1,6 @@
 """The JSON of every route, as the documentation shows it and as requests are checked."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
@@ -12,17 +12,22 @@ def _as_list(inputs: object) -> object:
     return [inputs] if isinstance(inputs, str) else inputs
 
 
+Inputs = Annotated[
+    list[str],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+
+
 class PredictRequest(BaseModel):
     """Texts to be classified, and what to tell of each."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    inputs: Annotated[
-        list[str],
-        BeforeValidator(_as_list),
-        Field(min_length=1),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-    ] = Field(description="One text, or a list of texts.")
+    inputs: Inputs = Field(description="One text, or a list of texts.")
     model: Name | None = Field(
         None, description="A package's name; default the task's package for each text's language, where there is one."
     )
@@ -34,25 +39,25 @@ class PredictRequest(BaseModel):
     sentences: bool = Field(False, description="Add each sentence's own label.")
 
 
-def parse_request(body: bytes) -> PredictRequest:
+def parse_request(form: type[RequestT], body: bytes) -> RequestT:
     """Return the request in ``body``; ``MalformedJson``, or ``InvalidRequest`` that names field, value and form."""
     try:
-        return PredictRequest.model_validate_json(body)
+        return form.model_validate_json(body)
     except ValidationError as broken:
         first = broken.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
             raise MalformedJson(f"the body is not JSON: {first['ctx']['error']}") from broken
-        raise InvalidRequest(_complaint(first)) from broken
+        raise InvalidRequest(_complaint(form, first)) from broken
 
 
-def _complaint(first: Any) -> str:
+def _complaint(form: type[BaseModel], first: Any) -> str:
     if not first["loc"]:
         return "the body is not an object; expected a JSON object with the field 'inputs'"
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f"{field} is missing; expected a text or a list of texts"
     if first["type"] == "extra_forbidden":
-        known = ", ".join(PredictRequest.model_fields)
+        known = ", ".join(form.model_fields)
         return f"{field} is no field of this request; expected some of {known}"
     if first["type"] in {"too_short", "list_type"}:
         return f"{field} is {_shown(first['input'])}; expected a text or a list of at least one text"
@@ -110,7 +115,14 @@ class ItemFailure(BaseModel):
     """One text's error; the other texts are answered."""
 
     index: int
-    code: Literal["empty_text", "no_usable_text", "text_too_long", "unsupported_language", "ambiguous_model"]
+    code: Literal[
+        "empty_text",
+        "no_usable_text",
+        "text_too_long",
+        "unsupported_language",
+        "ambiguous_model",
+        "option_out_of_bounds",
+    ]
     message: str
 
 
@@ -169,6 +181,9 @@ class ModelInfo(BaseModel):
     default_version: int | None
     default_for: list[str] = Field(description="Languages whose texts it gets, in its task, without being named.")
     versions: list[VersionInfo]
+    options: dict[str, Any] | None = Field(
+        None, description="What POST /v1/summarize may be asked of it: each option's min, max and default."
+    )
 
 
 class ModelList(BaseModel):

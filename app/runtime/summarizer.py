@@ -4,7 +4,7 @@ docs/model-package.md has the form of both graphs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -57,6 +57,11 @@ class Summarizer(Model):
 
     encoder: Session
     stepper: Session
+    pieces: list[str] = field(init=False)
+    """Each id's piece, in order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pieces", self.tokenizer.pieces())
 
     @classmethod
     def open(cls, package: Package, provider: Provider, precision: str = "auto") -> Self:
@@ -130,12 +135,12 @@ class Summarizer(Model):
         try:
             return self.step(
                 {
-                    "tokens": np.full(beams, self.generation.bos_id, np.int64),
+                    "tokens": np.full(beams, self.bos_id, np.int64),
                     "state": np.broadcast_to(encoded.state, (*beams, len(encoded.state))).copy(),
                     "coverage": np.zeros((*beams, tokens), np.float32),
                     "memory": np.stack([encoded.memory] * rows),
                     "keys": np.stack([encoded.keys] * rows),
-                    "ids": np.where(np.arange(tokens) < lens[:, None], ids, self.manifest.tokenizer.pad_id),
+                    "ids": np.where(np.arange(tokens) < lens[:, None], ids, self.pad_id),
                     "lens": lens,
                     "banned": np.full((*beams, 1), -1, np.int64),
                     "free": np.ones(rows, np.float32),
@@ -176,7 +181,7 @@ class Summarizer(Model):
         if shapes != wanted:
             names = ", ".join(_STEPPED)
             raise PackageError(self._file("step"), f"{names} of shapes {shapes}", f"shapes {wanted}")
-        special = {self.manifest.tokenizer.pad_id, self.generation.bos_id}
+        special = {self.pad_id, self.bos_id}
         special |= {kind.id for kind in self.generation.kinds.values()}
         ids = set(found.top_ids.ravel().tolist())
         if ids & special or min(ids) < 0 or max(ids) >= self.manifest.tokenizer.vocab_size:

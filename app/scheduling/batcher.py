@@ -7,7 +7,7 @@ Every job is resolved: with its answers, with the error of its batch, at its dea
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
 from app.scheduling.policy import Budget
-from app.scheduling.queue import Ids, Job, Row, Waiting
+from app.scheduling.queue import Job, Row, Waiting
 
 Answer = tuple[npt.NDArray[Any], ...]
 """One row's arrays: one for each output of its lane."""
@@ -32,7 +32,7 @@ class Lane(Hashable, Protocol):
     def version(self) -> str:
         """The model's version, for the metrics."""
 
-    def run(self, rows: Sequence[Ids]) -> Sequence[Answer]:
+    def run(self, rows: Sequence[Any]) -> Sequence[Answer]:
         """Return one answer a row, in order; called from an inference thread."""
 
 
@@ -112,7 +112,7 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    async def submit(self, lane: Lane, rows: Sequence[Ids], timeout_s: float) -> Answers:
+    async def submit(self, lane: Lane, rows: Sequence[Sized], timeout_s: float) -> Answers:
         """Return the answers to ``rows``, each int64[T] with T >= 1.
 
         Raises ``QueueFull`` at once where the queue has no room, ``DeadlineExceeded`` after ``timeout_s``, ``Draining``

@@ -1,7 +1,10 @@
-"""Counts what the batcher does."""
+"""Counts what the batcher and the decoder do."""
 
 from app.metrics import Metrics
+from app.runtime.roster import Writer
 from app.scheduling.batcher import Batch
+from app.scheduling.decoder import Stepped
+from app.tasks.generate import Summary
 
 
 class BatchObserver:
@@ -26,3 +29,47 @@ class BatchObserver:
         """Set what waits now."""
         self._metrics.queue_rows.set(rows)
         self._metrics.queue_tokens.set(tokens)
+
+
+class DecodeObserver:
+    """Puts steps, tokens, summaries, slots and the queue's depth into the metrics; called on the event loop."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def encoded(self, writer: Writer, tokens: int, seconds: float, queued_s: float) -> None:
+        """Count a text that was read."""
+        self._metrics.of_writer(writer.name, writer.version).encode_seconds.observe(seconds)
+        series = self._metrics.of_model(writer.name, writer.version)
+        series.queue_seconds.observe(queued_s)
+        series.real_cells.inc(tokens)
+
+    def stepped(self, step: Stepped) -> None:
+        """Count one step."""
+        series = self._metrics.of_writer(step.writer.name, step.writer.version)
+        series.step_seconds.observe(step.ended - step.started)
+        series.step_rows.observe(step.rows)
+        for seconds in step.first_s:
+            series.first_token_seconds.observe(seconds)
+        for seconds in step.gaps_s:
+            series.inter_token_seconds.observe(seconds)
+
+    def finished(self, writer: Writer, summary: Summary) -> None:
+        """Count a whole summary."""
+        series = self._metrics.of_writer(writer.name, writer.version)
+        series.summaries[summary.reason].inc()
+        series.tokens.inc(len(summary.tokens))
+
+    def dropped(self, reason: str, rows: int) -> None:
+        """Count texts that were left unanswered."""
+        self._metrics.dropped.labels(reason).inc(rows)
+
+    def queue(self, rows: int, tokens: int) -> None:
+        """Set what waits now."""
+        self._metrics.summary_queue_rows.set(rows)
+        self._metrics.summary_queue_tokens.set(tokens)
+
+    def slots(self, rows: int, cells: int) -> None:
+        """Set what is being written now."""
+        self._metrics.slots_used.set(rows)
+        self._metrics.slot_cells_used.set(cells)

@@ -7,30 +7,25 @@ nearest neighbours in length from the same lane. A lane is whatever may run toge
 import threading
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sized
 from dataclasses import dataclass, field, replace
-
-import numpy as np
-import numpy.typing as npt
 
 from app.errors import QueueFull
 from app.scheduling.policy import Budget, neighbours
 
-Ids = npt.NDArray[np.int64]
-
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One text of a job: its ids int64[T] and where its answer goes."""
+    """One text of a job: what its lane reads of it, such as ids int64[T], and where its answer goes."""
 
     job: "Job"
     index: int
-    ids: Ids
+    ids: Sized
     order: int = 0
 
     @property
     def length(self) -> int:
-        """Tokens, at least one: what the row adds to the queue and to a batch."""
+        """Tokens, at least one: what the row adds to the queue and to a batch; of a document, its padded cells."""
         return len(self.ids)
 
 

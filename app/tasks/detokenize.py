@@ -27,31 +27,43 @@ didn doesn isn aren wasn weren won wouldn couldn shouldn hasn haven hadn
 _PLAIN_WORDS = frozenset(_PLAIN.split())
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a summary was written from: the text, and each token's span in it."""
+class Spelling:
+    """How a text spells its words, and whether its sentences begin with capitals."""
 
-    text: str
-    offsets: Sequence[tuple[int, int]]
-    _usual: dict[str, str] = field(default_factory=dict, init=False)
-    _at_beginnings: dict[str, str] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, text: str) -> None:
         inside: dict[str, Counter[str]] = {}
+        self._at_beginnings: dict[str, str] = {}
         beginnings, raised, end = 0, 0, 0
-        for found in _WORD.finditer(self.text):
-            word, gap = found.group(), self.text[end : found.start()]
+        for found in _WORD.finditer(text):
+            word, gap = found.group(), text[end : found.start()]
             if end == 0 or _ENDS_A_SENTENCE.search(gap):
                 beginnings, raised = beginnings + 1, raised + word[0].isupper()
                 self._at_beginnings.setdefault(word.lower(), word)
             else:
                 inside.setdefault(word.lower(), Counter())[word] += 1
             end = found.end()
-        self._usual.update({word: spellings.most_common(1)[0][0] for word, spellings in inside.items()})
-        object.__setattr__(self, "raises", raised > _RAISING_SHARE * beginnings)
+        self._usual = {word: spellings.most_common(1)[0][0] for word, spellings in inside.items()}
+        self.raises = raised > _RAISING_SHARE * beginnings
 
-    raises: bool = field(default=False, init=False)
-    """Whether its sentences begin with capitals."""
+    def spelled(self, word: str, copied: str | None) -> str:
+        """Return a lower-case ``word`` as the source spells it, best as in the place it was ``copied`` from."""
+        if copied is not None and (copied != self._at_beginnings.get(word) or _is_initial(word)):
+            return copied
+        usual = self._usual.get(word)
+        if usual is not None:
+            return usual
+        if word in self._at_beginnings:
+            return word if word in _PLAIN_WORDS else self._at_beginnings[word]
+        return "I" if word == "i" and self.raises else word
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a summary was written from: the text, each token's span in it, and how the text spells."""
+
+    text: str
+    offsets: Sequence[tuple[int, int]]
+    spelling: Spelling
 
     def span(self, first: int, last: int) -> str:
         """Return the text of the tokens ``first`` to ``last``, both included, white space before and after cut off."""
@@ -65,17 +77,6 @@ class Source:
         """Tell whether white space, or nothing at all, stands in front of a token."""
         start, end = self.offsets[token]
         return self.text[start:end][:1].isspace() or start == 0 or self.text[start - 1].isspace()
-
-    def spelled(self, word: str, copied: str | None) -> str:
-        """Return a lower-case ``word`` as the source spells it, best as in the place it was ``copied`` from."""
-        if copied is not None and (copied != self._at_beginnings.get(word) or _is_initial(word)):
-            return copied
-        usual = self._usual.get(word)
-        if usual is not None:
-            return usual
-        if word in self._at_beginnings:
-            return word if word in _PLAIN_WORDS else self._at_beginnings[word]
-        return "I" if word == "i" and self.raises else word
 
 
 @dataclass(slots=True)
@@ -146,9 +147,9 @@ class Detokenizer:
 
     def _spelled(self, word: _Word) -> str:
         lower = word.text.lower()
-        text = self._source.spelled(lower, self._copied(word, lower))
+        text = self._source.spelling.spelled(lower, self._copied(word, lower))
         begins = self._begins or self._break
-        return text[:1].upper() + text[1:] if begins and self._source.raises and text.islower() else text
+        return text[:1].upper() + text[1:] if begins and self._source.spelling.raises and text.islower() else text
 
     def _copied(self, word: _Word, lower: str) -> str | None:
         """Return the source's text where the whole word was copied from one run of it."""

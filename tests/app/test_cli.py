@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from tests.packages import PACKAGES, every_task
+from tests.parrot import parrot, weigher
 
 RUN = CliRunner()
 WHERE = ["--models-dir", str(PACKAGES)]
@@ -52,3 +53,18 @@ def test_models_lists_every_package() -> None:
     ended = RUN.invoke(app, ["models", *WHERE])
     assert ended.exit_code == 0, ended.output
     assert [model["name"] for model in json.loads(ended.stdout)["models"]] == ["tiny"]
+
+
+def test_predict_summarizes_and_quotes(tmp_path: Path) -> None:
+    parrot(tmp_path)
+    weigher(tmp_path)
+    for options, method in [
+        (["--task", "summarize"], "abstractive"),
+        (["--model", "summarize-en"], "abstractive"),
+        (["--task", "extract"], "extractive"),
+        (["--model", "extract-en"], "extractive"),
+    ]:
+        ended = RUN.invoke(app, ["predict", "--models-dir", str(tmp_path), *options, "The lazy dog."])
+        assert ended.exit_code == 0, ended.output
+        line = json.loads(ended.stdout)
+        assert (line["summary"], line["method"]) == ("The lazy dog.", method)

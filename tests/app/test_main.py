@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ItemError, ProviderError, RequestError, StartupError, codes
+from app.errors import ProviderError, RequestError, StartupError, codes, item_codes
 from app.main import create_app
 from app.modelpack.manifest import CLASSIFYING
 from app.settings import Settings
@@ -42,7 +42,14 @@ def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer
             for answer in paths[f"/v1/{task}"]["post"]["responses"].values()
             for name in answer["content"]["application/json"].get("examples", {})
         }
-        assert codes(RequestError).keys() | codes(ItemError).keys() <= shown
+        assert codes(RequestError).keys() | set(item_codes(of_summaries=False)) <= shown
+        assert "option_out_of_bounds" not in shown
+    shown = {
+        name
+        for answer in paths["/v1/summarize"]["post"]["responses"].values()
+        for name in answer.get("content", {}).get("application/json", {}).get("examples", {})
+    }
+    assert codes(RequestError).keys() | set(item_codes(of_summaries=True)) <= shown
 
 
 def test_the_documentation_has_a_worked_request_of_every_task_and_names_each_once() -> None:
@@ -59,7 +66,7 @@ def test_the_documentation_has_a_worked_request_of_every_task_and_names_each_onc
 def test_every_route_is_documented_with_a_worked_answer() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
     others = {"/v1/models", "/v1/models/{name}", "/health/live", "/health/ready", "/metrics"}
-    assert set(paths) == {"/v1/sentiment", "/v1/topic", "/v1/classify"} | others
+    assert set(paths) == {"/v1/sentiment", "/v1/topic", "/v1/classify", "/v1/summarize"} | others
     for operations in paths.values():
         for operation in operations.values():
             assert operation["summary"]

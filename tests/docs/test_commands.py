@@ -12,7 +12,7 @@ import httpx
 import pytest
 import typer.main
 
-from app.api.examples import answerable, recorded
+from app.api.examples import answerable, answerable_summaries, recorded
 from app.cli import app as sluice
 from tests.server import ROOT, serving
 from training.cli import app as sluice_train
@@ -115,6 +115,10 @@ def test_the_recorded_examples_are_what_the_bundled_packages_answer() -> None:
             assert list(shown[path]) == list(found), "run scripts/record-examples: a package has come or gone"
             for name, example in found.items():
                 same(shown[path][name], httpx.post(server.url + path, json=example.body).json())
+        summaries = answerable_summaries([package.name for package in MODELS.iterdir()])
+        assert list(shown.get("/v1/summarize", {})) == list(summaries), "run scripts/record-examples: likewise"
+        for name, example in summaries.items():
+            same(shown["/v1/summarize"][name], httpx.post(f"{server.url}/v1/summarize", json=example.body).json())
         for path in ("/v1/models", "/health/live", "/health/ready"):
             same(shown[path], httpx.get(server.url + path).json())
 

@@ -59,9 +59,9 @@ def test_every_error_code_is_documented_with_its_status_and_none_else() -> None:
     text = (DOCS / "api.md").read_text("utf-8")
     documented = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", text, re.MULTILINE))
     assert documented == {(str(kind.status), code) for code, kind in codes(RequestError).items()}  # type: ignore[attr-defined]
-    assert set(re.findall(r"^\| `(\w+_text|text_\w+|\w+_language|\w+_model)` \|", text, re.MULTILINE)) == set(
-        codes(ItemError)
-    )
+    assert set(
+        re.findall(r"^\| `(\w+_text|text_\w+|\w+_language|\w+_model|option_\w+)` \|", text, re.MULTILINE)
+    ) == set(codes(ItemError))
 
 
 def test_every_field_of_a_manifest_is_documented() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
 from app.scheduling.batcher import Answer, Batch, Batcher
 from app.scheduling.policy import Budget
-from app.scheduling.queue import Ids
+
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.modelpack.store import open_package
 from app.modelpack.tokenizer import TextTokenizer
-from app.tasks.detokenize import Detokenizer, Source
+from app.tasks.detokenize import Detokenizer, Source, Spelling
 from tests.parrot import UNK, parrot
 
 Said = Sequence[tuple[str, int | None]]
@@ -17,14 +17,14 @@ Said = Sequence[tuple[str, int | None]]
 def written(said: Said, text: str = "", offsets: Sequence[tuple[int, int]] = ()) -> list[str]:
     """Return what each piece adds to the text, and the end's part last."""
     pieces = ["<unk>", *dict.fromkeys(piece for piece, _ in said if piece != "<unk>")]
-    made = Detokenizer(pieces, 0, Source(text, offsets), recase=True)
+    made = Detokenizer(pieces, 0, Source(text, offsets, Spelling(text)), recase=True)
     return [*(made.add(pieces.index(piece), at) for piece, at in said), made.end()]
 
 
 def repeated(tokenizer: TextTokenizer, text: str) -> str:
     """Return ``text`` cut into tokens and put together again as if each were copied from its place."""
     (tokens,) = tokenizer.encode([text], with_offsets=True)
-    made = Detokenizer(tokenizer.pieces(), UNK, Source(text, tokens.offsets or []), recase=True)
+    made = Detokenizer(tokenizer.pieces(), UNK, Source(text, tokens.offsets or [], Spelling(text)), recase=True)
     return "".join([made.add(token, at) for at, token in enumerate(tokens.ids.tolist())]) + made.end()
 
 

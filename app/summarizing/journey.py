@@ -1,0 +1,259 @@
+"""One request's journey to its summaries, a line per stage: route, read, quote, write, answer."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from app.errors import InvalidRequest, ItemError, ModelNotFound, TooManyItems, UnsupportedLanguage
+from app.exchange import Failure
+from app.metrics import NO_MODEL, Metrics
+from app.modelpack.manifest import Task
+from app.routing import Router
+from app.runtime.extractor import Extractor
+from app.runtime.model import Model
+from app.runtime.registry import Registry
+from app.runtime.summarizer import Summarizer
+from app.scheduling.batcher import Batcher
+from app.scheduling.decoder import Decoder, Order, Written
+from app.settings import Settings
+from app.summarizing.parts import Part, Reciter, Tell, finish_reason, joined
+from app.summarizing.reading import Item, read
+from app.summarizing.wishes import Delta, Quoted, Summarized, SummaryReply, Wish
+from app.tasks.extract import choose
+from app.together import together
+
+_READ_INLINE_CHARS = 20_000
+"""Beyond about a millisecond of tokenizing, the event loop has better things to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is known of a request all along; times on ``time.monotonic``."""
+
+    wish: Wish
+    reply: SummaryReply
+    started: float
+    until: float
+    tell: Tell | None
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until its deadline."""
+        return self.until - time.monotonic()
+
+
+class Summaries:
+    """Answers wishes with a registry's packages: the batcher runs those that quote, the decoder those that write."""
+
+    def __init__(
+        self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batcher, decoder: Decoder
+    ) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._metrics = metrics
+        self._router = Router(registry, settings.max_item_chars)
+        self._batcher = batcher
+        self._decoder = decoder
+
+    async def answer(self, wish: Wish) -> SummaryReply:
+        """Return every text's summary or error; ``RequestError`` where the whole request is refused."""
+        return await self._answer(wish, None)
+
+    async def stream(self, wish: Wish) -> AsyncGenerator[Delta | SummaryReply, None]:
+        """Yield the one text's summary as it is decided, and the whole reply last.
+
+        Raises as ``answer`` does, at first or in between. Closing the generator is how its caller leaves.
+        """
+        told: asyncio.Queue[Delta | None] = asyncio.Queue()
+        work = asyncio.create_task(self._answer(wish, told.put_nowait))
+        work.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            while (delta := await told.get()) is not None:
+                yield delta
+            yield await work
+        finally:
+            work.cancel()
+
+    async def _answer(self, wish: Wish, tell: Tell | None) -> SummaryReply:
+        if len(wish.texts) > self._settings.max_items:
+            raise TooManyItems(f"inputs has {len(wish.texts)} texts; expected at most {self._settings.max_items}")
+        reply, started = SummaryReply(), time.monotonic()
+        request = _Request(wish, reply, started, started + self._settings.timeout_ms / 1000, tell)
+        items = await self._read(request, self._route(request))
+        await self._quote(request, items)
+        if tell is None:
+            await self._write(request, items)
+        else:
+            await together([self._write_aloud(request, item, tell) for item in items])
+        reply.results = [_result(item, wish) for item in items]
+        reply.failures.sort(key=lambda failure: failure.index)
+        for item in items:
+            self._metrics.items.labels(item.model.name, item.model.version, item.model.manifest.task, "ok").inc()
+        return reply
+
+    def _route(self, request: _Request) -> list[Item]:
+        named = self._named(request.wish)
+        items = []
+        for index, text in enumerate(request.wish.texts):
+            try:
+                items.append(self._item(request.wish, named, index, text))
+            except ItemError as error:
+                self._fail(request, None, Failure(index, error))
+        return items
+
+    def _named(self, wish: Wish) -> Model | None:
+        """Return the package that the caller names; ``InvalidRequest`` where it cannot do what is asked for."""
+        if wish.model is None:
+            return None
+        task: Task = "extract" if self._registry.task_of(wish.model) == "extract" else "summarize"
+        model = self._registry.get(task, wish.model, wish.version)
+        if (task, wish.method) in {("extract", "abstractive"), ("summarize", "extractive")}:
+            raise InvalidRequest(
+                f"method is {wish.method!r} and model {wish.model!r} is for {task}; expected 'auto', or another model"
+            )
+        return model
+
+    def _item(self, wish: Wish, named: Model | None, index: int, text: str) -> Item:
+        self._router.check(text)
+        language = self._router.language(text, wish.language)
+        writer: Model | None = None
+        quoter: Model | None = None
+        if isinstance(named, Extractor) or wish.method == "extractive":
+            quoter, language = self._router.find("extract", language, named, wish.version)
+        elif named is not None or wish.method == "abstractive":
+            writer, language = self._router.find("summarize", language, named, wish.version)
+        else:
+            writer = self._default("summarize", language)
+            found = writer or self._default("extract", language) or self._router.find("summarize", language)[0]
+            language = language or found.manifest.languages[0]
+        if wish.method == "auto" and quoter is None:
+            quoter = self._default("extract", language)
+        return Item(
+            index,
+            text,
+            language,
+            writer if isinstance(writer, Summarizer) else None,
+            quoter if isinstance(quoter, Extractor) else None,
+        )
+
+    def _default(self, task: Task, language: str | None) -> Model | None:
+        """Return a task's package for a language, ``None`` where there is none."""
+        try:
+            return self._router.find(task, language)[0]
+        except (ModelNotFound, UnsupportedLanguage):
+            return None
+
+    async def _read(self, request: _Request, items: list[Item]) -> list[Item]:
+        """Return the items that can be summarized; the others become failures."""
+        wish, streams, started = request.wish, request.tell is not None, time.perf_counter()
+        if sum(len(item.text) for item in items) > _READ_INLINE_CHARS:
+            found = await asyncio.to_thread(read, wish, items, streams=streams)
+        else:
+            found = read(wish, items, streams=streams)
+        spent = request.reply.timings.tokenize = time.perf_counter() - started
+        ready = []
+        for item, error in zip(items, found, strict=True):
+            if error is None:
+                ready.append(item)
+            else:
+                self._fail(request, item.writer or item.quoter, Failure(item.index, error))
+        for model in {item.model: None for item in ready}:
+            self._metrics.of_model(model.name, model.version).tokenize_seconds.observe(spent)
+        return ready
+
+    async def _quote(self, request: _Request, items: list[Item]) -> None:
+        groups: dict[Extractor, list[Item]] = {}
+        for item in items:
+            if item.plan.method != "abstractive":
+                groups.setdefault(item.need_quoter(), []).append(item)
+        await together([self._choose(request, quoter, group) for quoter, group in groups.items()])
+
+    async def _choose(self, request: _Request, quoter: Extractor, items: list[Item]) -> None:
+        documents = [quoter.document([tokens.ids for _, tokens in item.sentences]) for item in items]
+        answers = await self._batcher.submit(quoter.lane, documents, request.left_s)
+        queued = max(0.0, answers.started - answers.submitted)
+        self._metrics.of_model(quoter.name, quoter.version).queue_seconds.observe(queued)
+        times = request.reply.timings
+        times.queue = max(times.queue, queued)
+        times.extract = max(times.extract, answers.ended - answers.started)
+        count = request.wish.sentences or int(quoter.extraction.sentences.default)
+        for item, (scores, vectors) in zip(items, answers.rows, strict=True):
+            places = choose(scores, vectors, min(count, len(scores)), quoter.extraction.redundancy)
+            item.chosen = [(item.sentences[at][0], float(scores[at])) for at in sorted(map(int, places))]
+            if item.plan.method == "extract-then-rewrite":
+                item.rewrite_chosen()
+
+    async def _write(self, request: _Request, items: list[Item]) -> None:
+        groups: dict[Summarizer, list[tuple[Part, Order]]] = {}
+        for item in items:
+            for part in item.parts:
+                groups.setdefault(item.need_writer(), []).append((part, _order(item, part)))
+        await together([self._write_all(request, writer, work) for writer, work in groups.items()])
+
+    async def _write_all(self, request: _Request, writer: Summarizer, work: list[tuple[Part, Order]]) -> None:
+        written = await self._decoder.submit(writer, [order for _, order in work], request.left_s)
+        _keep_time(request, written)
+        for (part, _), summary in zip(work, written.summaries, strict=True):
+            part.end(summary)
+
+    async def _write_aloud(self, request: _Request, item: Item, tell: Tell) -> None:
+        """Write an item's parts at the same time, and tell of them one after the other, in the text's order."""
+        reciter = Reciter(item.parts, item.language, tell)
+        for span, _ in item.chosen if item.plan.method == "extractive" else []:
+            reciter.say(item.text[span.start : span.end])
+        await together([self._write_part(request, item, at, reciter) for at in range(len(item.parts))])
+
+    async def _write_part(self, request: _Request, item: Item, at: int, reciter: Reciter) -> None:
+        orders = [_order(item, item.parts[at])]
+        written = await self._decoder.submit(
+            item.need_writer(), orders, request.left_s, lambda _, token: reciter.hear(at, token)
+        )
+        _keep_time(request, written)
+        reciter.end(at, written.summaries[0])
+
+    def _fail(self, request: _Request, model: Model | None, failure: Failure) -> None:
+        request.reply.failures.append(failure)
+        labels = (model.name, model.version, model.manifest.task) if model else (NO_MODEL, NO_MODEL, "summarize")
+        self._metrics.items.labels(*labels, failure.error.code).inc()
+
+
+def _order(item: Item, part: Part) -> Order:
+    if item.options is None or item.plan.kind is None:
+        raise TypeError("This is a bug: a part to be written without options")
+    free = not item.need_writer().generation.digit_ids_only_copied
+    return Order(part.draft(item.plan.kind, free=free), item.options)
+
+
+def _keep_time(request: _Request, written: Written) -> None:
+    times = request.reply.timings
+    times.queue = max(times.queue, written.started - written.submitted)
+    times.generate = max(times.generate, written.ended - (written.started or written.ended))
+    if written.first_token:
+        first = written.first_token - request.started
+        times.first_token = first if times.first_token is None else min(first, times.first_token)
+
+
+def _result(item: Item, wish: Wish) -> Summarized:
+    rewritten = [part.text for part in item.parts]
+    quoted = [item.text[span.start : span.end] for span, _ in item.chosen]
+    result = Summarized(
+        index=item.index,
+        text=item.text,
+        model=item.model.name,
+        version=item.model.package.version,
+        language=item.language,
+        summary=joined(rewritten if item.parts else quoted, item.language),
+        method=item.plan.method,
+        kind=item.plan.kind,
+        finish_reason=finish_reason(item.parts),
+        tokens=item.tokens,
+        summary_tokens=sum(len(part.summary.tokens) for part in item.parts if part.summary),
+        truncated=item.truncated,
+    )
+    if item.plan.method != "abstractive":
+        by_span = {part.span: part.text for part in item.parts}
+        result.sentences = [Quoted(span.start, span.end, score, by_span.get(span)) for span, score in item.chosen]
+    if wish.explain and item.writer is not None:
+        result.explanation = [origin for part in item.parts for origin in part.origins(item.writer.pieces)]
+    return result
