@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from app.modelpack.summaries import Option
 from training.config import Name, NotNegative, Positive, PretrainConfig, Share, read_table, validated
 
 Kind = Literal["headline", "dialogue", "abstract"]
@@ -130,21 +131,13 @@ class DocumentsConfig(_Strict):
     restore: RestoreConfig | None = None
 
 
-class Bounds(_Strict):
-    """Bounds and default of one request option, for the manifest."""
-
-    min: float
-    max: float
-    default: float
-
-
 class KindOptions(_Strict):
-    """A kind's request options."""
+    """A kind's request options: bounds and default of each."""
 
-    beams: Bounds
-    min_tokens: Bounds
-    max_tokens: Bounds
-    length_penalty: Bounds
+    beams: Option
+    min_tokens: Option
+    max_tokens: Option
+    length_penalty: Option
 
 
 class GenerationConfig(_Strict):

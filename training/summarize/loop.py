@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
 import lightning as pl
@@ -145,9 +145,10 @@ class PointerTraining(pl.LightningModule):
         """Tell every set's figures."""
         for name, told in self._told.items():
             self.dev_figures[name] = DevFigures(told.nats / max(1, told.tokens), Rouge.average(told.rouges))
-            self.log(f"dev/{name}/loss", self.dev_figures[name].loss)
             found = self.dev_figures[name].rouge
-            self.log_dict({f"dev/{name}/r1": found.r1, f"dev/{name}/r2": found.r2, f"dev/{name}/rl": found.rl})
+            self.log(f"dev/{name}", found.mean)
+            self.log_dict({f"rouge/{name}/{key}": value for key, value in asdict(found).items()})
+            self.log(f"loss/{name}", self.dev_figures[name].loss)
         self.log(DEV_SCORE, sum(one.rouge.mean for one in self.dev_figures.values()) / len(self.dev_figures))
         # The look is not training: the schedule goes by the time spent on that.
         self._since = time.monotonic()
