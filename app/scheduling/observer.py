@@ -3,7 +3,7 @@
 from app.metrics import Metrics
 from app.runtime.roster import Writer
 from app.scheduling.batcher import Batch
-from app.scheduling.decoder import Stepped
+from app.scheduling.crew import Stepped
 from app.tasks.generate import Summary
 
 

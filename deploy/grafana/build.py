@@ -366,6 +366,71 @@ def queue(board: Dashboard) -> None:
     )
 
 
+def summaries(board: Dashboard) -> None:
+    """Add how summaries are written: how fast, how many at once, and why they end."""
+    board.with_row(Row("Summaries"))
+    board.with_panel(
+        graph(
+            "Time to the first token",
+            "s",
+            quantiles("sluice_first_token_seconds", MODEL),
+            "From a text's submission: the queue, the reading of the text, one step.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Time between tokens",
+            "s",
+            quantiles("sluice_inter_token_seconds", MODEL),
+            "What a reader of a stream sees; it grows with the summaries that share a step.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Tokens written",
+            "ops",
+            [(rate(f"sluice_generated_tokens_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}}")],
+            "Tokens of whole summaries a second.",
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Slots",
+            "short",
+            [
+                (f"sum(sluice_slots_used{{{HERE}}})", "written"),
+                (f"sum(sluice_summary_queue_rows{{{HERE}}})", "waiting"),
+                (f"sum(sluice_slots{{{HERE}}})", "slots"),
+            ],
+            "Summaries under way, those that wait for a slot, and how many there are (SLUICE_MAX_SLOTS).",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Steps",
+            "short",
+            [
+                (rate(f"sluice_step_duration_seconds_count{{{MODEL}}}"), "steps a second"),
+                (
+                    share(rate(f"sluice_step_rows_sum{{{MODEL}}}"), rate(f"sluice_step_rows_count{{{MODEL}}}")),
+                    "summaries a step",
+                ),
+            ],
+            "Steps a second, and how many summaries share one on average.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Why summaries end",
+            "ops",
+            [(rate(f"sluice_summaries_total{{{MODEL}}}", "reason"), "{{reason}}")],
+            "eos: by themselves; length: cut at max_tokens; deadline: cut at SLUICE_TIMEOUT_MS.",
+            stacked=True,
+        )
+    )
+
+
 def models(board: Dashboard) -> None:
     """Add which packages are served, from what, and by what processes."""
     board.with_row(Row("Models and processes"))
@@ -418,7 +483,7 @@ def build() -> str:
     board = (
         Dashboard("Sluice")
         .uid("sluice")
-        .description("Traffic, errors, latency, queue, batches, padding and models of Sluice.")
+        .description("Traffic, errors, latency, queue, batches, padding, summaries and models of Sluice.")
         .tags(["sluice"])
         .readonly()
         .refresh("10s")
@@ -438,7 +503,7 @@ def build() -> str:
             .include_all(True)
             .all_value(".*")
         )
-    for section in (overview, traffic, errors, latency, queue, models):
+    for section in (overview, traffic, errors, latency, queue, summaries, models):
         section(board)
     dashboard = board.build()
     # Grafana numbers panels that have no id anew at each load, which breaks links to a panel.
