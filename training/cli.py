@@ -25,6 +25,8 @@ import training.study.plan
 import training.study.search
 import training.study.space
 import training.summarize.config
+import training.summarize.export
+import training.summarize.pack
 import training.summarize.prepare
 import training.summarize.stages
 import training.train
@@ -188,6 +190,12 @@ def holdout(
 @app.command()
 def export(config: ConfigPath, runs: Runs = Path("runs")) -> None:
     """Write the trained network as ONNX, in fp32 and int8."""
+    with _complaints():
+        if training.summarize.config.is_one(config):
+            writer = training.summarize.config.load(config)
+            for path in training.summarize.export.export(writer, RunPaths(runs / writer.name)):
+                _say(f"export: {path}: {path.stat().st_size / 1e6:.2f} MB")
+            return
     run = _load(config)
     with _complaints():
         for path in training.export.export(run, _paths(run, runs)):
@@ -204,6 +212,13 @@ def pack(
     split: Annotated[str, typer.Option(help="Split whose figures the card reports.")] = "test",
 ) -> None:
     """Check the graphs, score them, and write the package; a graph that fails a check is refused."""
+    with _complaints():
+        if training.summarize.config.is_one(config):
+            writer = training.summarize.config.load(config)
+            written = RunPaths(runs / writer.name)
+            packed = training.summarize.pack.pack(writer, data, written, models, split=split, say=_say)
+            _say(f"pack: wrote {packed}")
+            return
     run = _load(config)
     with _complaints():
         _say(f"pack: wrote {training.pack.pack(run, data, _paths(run, runs), models, split=split, say=_say)}")

@@ -1,18 +1,16 @@
 """Writes models/<name>/<version>: checks the graphs, scores them through the serving code, then renames into place."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.modelpack import manifest as schema
-from app.modelpack.manifest import Calibration, Evaluation, File, Graph, Limits, Manifest
+from app.modelpack.manifest import Calibration, Evaluation, Graph, Limits, Manifest
 from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.session import Session
@@ -23,6 +21,7 @@ from training.config import RunConfig
 from training.data import file_of, read_split
 from training.evaluate import Evaluated, Served, evaluate, open_served
 from training.export import graph_spec
+from training.packaging import files, libraries, place, sha256, write
 from training.parity import Answers, Checks
 from training.paths import RunPaths
 from training.prepare import dev as open_dev
@@ -30,7 +29,6 @@ from training.tokenizer import PAD_ID, UNK_ID
 from training.tokenizer import load as load_tokenizer
 from training.train import load_network
 
-LIBRARIES = ("torch", "lightning", "tokenizers", "onnx", "onnxruntime", "scikit-learn", "scipy", "numpy", "datasets")
 FP32, INT8, TOKENIZER, CARD, REPORT = "model.onnx", "model.int8.onnx", "tokenizer.json", "README.md", "report"
 Say = Callable[[str], None]
 
@@ -50,7 +48,7 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
         staged = Path(beside) / config.name / str(config.version)
         _copy(paths, staged)
         bare = _manifest(config, staged, calibration, provenance=_provenance(config, data, paths, checks))
-        _write(bare, staged)
+        write(bare, staged)
         served = open_served(staged)
         baselines = _baselines(config, data, paths, split=split, say=say)
         evaluations, evaluated = _evaluate(config, data, served, baselines, split=split, say=say)
@@ -61,9 +59,9 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
         provenance = bare.provenance | {"findings": found.provenance()}
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
         (staged / CARD).write_text(card.card(scored, config, found), encoding="utf-8")
-        _write(scored.model_copy(update={"files": _files(staged)}), staged)
+        write(scored.model_copy(update={"files": files(staged)}), staged)
         open_package(staged)
-        return _place(staged, models / config.name / str(config.version))
+        return place(staged, models / config.name / str(config.version))
 
 
 def _check(config: RunConfig, paths: RunPaths) -> tuple[Checks, dict[str, Answers]]:
@@ -103,7 +101,7 @@ def _manifest(config: RunConfig, staged: Path, calibration: Calibration, provena
         ),
         limits=Limits(max_tokens=config.tokenizer.max_tokens),
         graphs=_graphs(config),
-        files=_files(staged),
+        files=files(staged),
         calibration=calibration,
         provenance=provenance,
     )
@@ -114,8 +112,8 @@ def _provenance(config: RunConfig, data: Path, paths: RunPaths, checks: Checks) 
     splits += [(one.name, one.split) for one in config.auxiliary]
     return {
         "config": config.model_dump(mode="json"),
-        "data_sha256": {f"{name}/{split}": _sha256(file_of(data, name, split)) for name, split in splits},
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "data_sha256": {f"{name}/{split}": sha256(file_of(data, name, split)) for name, split in splits},
+        "libraries": libraries(),
         "training": json.loads(paths.report.read_text(encoding="utf-8")),
         "checks": asdict(checks),
     }
@@ -167,27 +165,3 @@ def _baselines(config: RunConfig, data: Path, paths: RunPaths, *, split: str, sa
         for name, why in measured.not_run.items():
             say(f"pack: baseline {one.name}: {name} is left out: {why}")
     return found
-
-
-def _files(folder: Path) -> dict[str, File]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != schema.FILE)
-    return {
-        path.relative_to(folder).as_posix(): File(bytes=path.stat().st_size, sha256=_sha256(path)) for path in paths
-    }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _write(manifest: Manifest, folder: Path) -> None:
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    (folder / schema.FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _place(staged: Path, final: Path) -> Path:
-    final.parent.mkdir(parents=True, exist_ok=True)
-    if final.exists():
-        final.rename(staged.parent / "replaced")
-    staged.rename(final)
-    return final

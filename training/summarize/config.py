@@ -24,7 +24,8 @@ class PairSet(_Strict):
     `rows_per_epoch` is the set's weight, as in `training.config.TrainPart`; 0 leaves it untrained. With `pairs =
     "sentences"` a document and its summary become pairs of one summary sentence and the document's sentence that says
     most of it, `rows` of the documents being read. A set that is not `scored` has no part in choosing the best
-    checkpoint, nor a row in the card; what a scored one is held against stands in `training.conventions`.
+    checkpoint, nor a row in the card; what a scored one is held against stands in `training.conventions`. One that
+    is `tested` has a row in the card all the same: it has no dev split, as duc2004_task1 has none.
     """
 
     name: Name
@@ -33,6 +34,7 @@ class PairSet(_Strict):
     rows: Positive | None = None
     pairs: Literal["whole", "sentences"] = "whole"
     scored: bool = True
+    tested: bool = False
     title: str
     source: str
     licence: str

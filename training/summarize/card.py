@@ -1,0 +1,165 @@
+"""The model card of a summarizer, README.md of its package."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.modelpack.manifest import Manifest
+from training.conventions import SETS
+from training.summarize.config import SummarizeConfig
+from training.summarize.parity import Checks
+
+NAMES = ("rouge1", "rouge2", "rougeL")
+
+
+def card(manifest: Manifest, config: SummarizeConfig, checks: Checks) -> str:
+    """Return the card as Markdown."""
+    parts = {
+        "Figures": _figures(manifest),
+        "What it writes": _written(manifest),
+        "Stages": _stages(manifest.provenance["training"]),
+        "Checks at pack time": _checks(checks),
+        "Data": _data(config),
+        "Limits": "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest), *config.limits)),
+        "Rebuild": _rebuild(manifest, config),
+    }
+    head = [f"# {manifest.name} {manifest.version}", config.summary, _facts(manifest)]
+    body = [f"## {title}\n\n{text}" for title, text in parts.items() if text]
+    return "\n\n".join([*head, *body]) + "\n"
+
+
+def _facts(manifest: Manifest) -> str:
+    sizes = ", ".join(
+        f"{one.role} {one.precision} {manifest.files[one.file].bytes / 1e6:.1f} MB" for one in manifest.graphs
+    )
+    kinds = ", ".join(manifest.generation.kinds) if manifest.generation else ""
+    return (
+        f"Kinds: {kinds}. Languages: {', '.join(manifest.languages)}. Vocabulary: {manifest.tokenizer.vocab_size} "
+        f"pieces, shared by text and summary. Longest text: {manifest.limits.max_tokens} tokens. Graphs: {sizes}.\n\n"
+        "A pointer-generator (See et al. 2017): a bidirectional LSTM reads, two layers of LSTM around an attention\n"
+        "write, each token a mixture of writing one out of the vocabulary and copying one of the text."
+    )
+
+
+def _figures(manifest: Manifest) -> str:
+    lines = [
+        "ROUGE-1, -2 and -L, F in per cent, by the library `rouge-score` (English stemmed, Chinese by character), the",
+        "mean over references where there are several. `held against` is the baseline that the set is known by.",
+        "",
+        "| data set | split | rows | this model | held against | oracle extract | must beat | goal |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in manifest.evaluation:
+        about = SETS.get(one.data)
+        must = "; ".join(f"{name} {_triple(figures)}" for name, figures in about.must_beat.items()) if about else ""
+        oracle = one.baselines.get("oracle")
+        lines.append(
+            f"| {one.data} | {one.split} | {one.rows} | {_of(one.metrics)} | {_of(one.baseline)} | "
+            f"{_of(oracle) if oracle else ''} | {must} | {_triple(about.goal) if about else ''} |"
+        )
+    first = manifest.evaluation[0]
+    how = f"By the {first.precision} graphs through the serving code, with the options of the manifest"
+    return "\n".join(
+        [*lines, "", f"{how}, on {first.measured_on}.", "", "![learning curves](report/learning-curves.png)"]
+    )
+
+
+def _written(manifest: Manifest) -> str:
+    lines = [
+        "Lengths are in words or characters, as ROUGE counts them.",
+        "",
+        "| data set | length | reference | tokens mostly copied | ended by itself |",
+        "|---|---|---|---|---|",
+    ]
+    for one in manifest.evaluation:
+        found = one.metrics
+        lines.append(
+            f"| {one.data} | {found['tokens']:.1f} | {found['reference_tokens']:.1f} | {found['copied']:.0%} | "
+            f"{found['ended']:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def _stages(training: Mapping[str, Any]) -> str:
+    lines = ["What each stage reached on dev (a sample of each set): nats a token, and ROUGE of greedy summaries."]
+    if "read" in training:
+        lines += [
+            "",
+            f"Language model, perplexity reading on and back: {json.dumps(training['read']['perplexities'])}.",
+        ]
+    known = {name: training[name]["dev"] for name in ("restored", "summaries") if name in training}
+    lines += ["", f"| data set | {' | '.join(f'after {name}' for name in known)} |", "|---|" + "---|" * len(known)]
+    for data in training["summaries"]["dev"]:
+        cells = [
+            f"{dev[data]['loss']:.2f}; {_triple([100 * x for x in dev[data]['rouge'].values()])}"
+            for dev in known.values()
+        ]
+        lines.append(f"| {data} | {' | '.join(cells)} |")
+    minutes = ", ".join(f"{name} {training[name]['seconds'] / 60:.0f} minutes" for name in known)
+    return "\n".join([*lines, "", f"On one core: {minutes}."])
+
+
+def _checks(checks: Checks) -> str:
+    documents = f"{checks.documents} dev documents, greedily"
+    return (
+        f"- Torch and the fp32 graphs write the same, token for token, on {checks.fp32_equal:.1%} of {documents}.\n"
+        f"- int8 and fp32 likewise on {checks.int8_equal:.1%}; int8 costs {checks.int8_points:.2f} points of ROUGE."
+    )
+
+
+def _data(config: SummarizeConfig) -> str:
+    lines = [
+        "Trained on the training split of each; rows an epoch are a set's weight. The package holds none of the texts.",
+        "",
+        "| data set | kind | rows an epoch | source | licence |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.name}: {one.title} | {one.kind} | {one.rows_per_epoch} | {one.source} | {one.licence} |"
+        for one in config.sets
+    ]
+    if config.pretrain is not None:
+        lines += ["", f"Pre-trained on documents alone: {', '.join(one.name for one in config.pretrain.documents)}."]
+    return "\n".join(lines)
+
+
+def _shortfalls(manifest: Manifest) -> list[str]:
+    lines = []
+    for one in manifest.evaluation:
+        about = SETS.get(one.data)
+        for name, figures in about.must_beat.items() if about else ():
+            below = [
+                f"{key} by {figure - 100 * one.metrics[key]:.1f}"
+                for key, figure in zip(NAMES, figures, strict=False)
+                if 100 * one.metrics[key] < figure
+            ]
+            if below:
+                lines.append(f"Below {name} on {one.data}: {', '.join(below)} points.")
+    return lines
+
+
+def _rebuild(manifest: Manifest, config: SummarizeConfig) -> str:
+    file = f"training/configs/{manifest.name}.toml"
+    verbs = ["prepare", *(["pretrain"] if config.pretrain else []), "train", "export", "pack"]
+    how = (
+        f"    {config.rebuild}"
+        if config.rebuild
+        else "With `SLUICE_DATA` naming the folder of data sets:\n\n"
+        + "\n".join(f"    sluice-train {verb} {file}" for verb in verbs)
+    )
+    return (
+        f"{how}\n\n"
+        "Every setting, the versions of the libraries and the SHA-256 of each data file stand under `provenance` in\n"
+        "manifest.json. Where `minutes` end a stage, another processor gets further or less far in them."
+    )
+
+
+def _of(metrics: Mapping[str, float]) -> str:
+    return _triple([100 * metrics[name] for name in NAMES])
+
+
+def _shares(rouge: Mapping[str, float]) -> str:
+    return _triple([100 * one for one in rouge.values()])
+
+
+def _triple(figures: Any) -> str:
+    return " / ".join(f"{figure:.1f}" for figure in figures)

@@ -1,0 +1,163 @@
+"""Writes models/<name>/<version> of a summarizer: checks the graphs, scores them as they serve, renames into place."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from app.modelpack import manifest as schema
+from app.modelpack.manifest import Evaluation, Limits, Manifest
+from app.modelpack.store import open_package
+from app.modelpack.summaries import Generation
+from app.modelpack.summaries import Kind as KindSpec
+from app.runtime.summarizer import Summarizer
+from training import packaging, plots
+from training.baselines import summaries
+from training.data import file_of
+from training.pairs import FOLDER, read_pairs
+from training.paths import RunPaths
+from training.summarize import card, parity, vocabulary
+from training.summarize.config import PairSet, SummarizeConfig
+from training.summarize.evaluate import evaluate
+from training.summarize.export import FILES, graph_specs
+from training.summarize.greedy import step_of
+from training.summarize.pairs import read
+from training.summarize.parity import Checks, DevDocuments
+from training.summarize.stages import RESTORED, load_network
+from training.summarize.written import open_writer
+
+TOKENIZER, CARD, REPORT = "tokenizer.json", "README.md", "report"
+Say = Callable[[str], None]
+
+
+def pack(config: SummarizeConfig, data: Path, paths: RunPaths, models: Path, *, split: str, say: Say) -> Path:
+    """Write the package and return its folder; `PackRefusedError` where a check fails, and then nothing is changed.
+
+    `split` is the one whose figures the card reports; its rows are read here for the first time.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    # A name that begins with a dot is no package to the service, which may be watching this folder.
+    with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
+        staged = Path(beside) / config.name / str(config.version)
+        _copy(paths, staged)
+        bare = _manifest(config, staged, _provenance(config, data, paths))
+        packaging.write(bare, staged)
+        checks = _check(config, data, paths, staged)
+        say(f"pack: {checks}")
+        evaluations = _evaluate(config, data, open_writer(staged), split=split, say=say)
+        plots.learning_curves(paths.logs, staged / REPORT / "learning-curves.png")
+        provenance = bare.provenance | {"checks": asdict(checks)}
+        scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
+        (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
+        packaging.write(scored.model_copy(update={"files": packaging.files(staged)}), staged)
+        open_package(staged)
+        return packaging.place(staged, models / config.name / str(config.version))
+
+
+def _copy(paths: RunPaths, staged: Path) -> None:
+    (staged / REPORT).mkdir(parents=True)
+    for name in FILES.values():
+        shutil.copyfile(paths.need(paths.root / name, "export"), staged / name)
+    shutil.copyfile(paths.tokenizer, staged / TOKENIZER)
+
+
+def _manifest(config: SummarizeConfig, staged: Path, provenance: dict[str, Any]) -> Manifest:
+    return Manifest(
+        schema_version=schema.SCHEMA_VERSION,
+        name=config.name,
+        version=config.version,
+        task="summarize",
+        description=config.summary,
+        languages=[config.language],
+        labels=[],
+        tokenizer=schema.Tokenizer(
+            file=TOKENIZER,
+            normalization=config.normalization,
+            vocab_size=vocabulary.load(staged / TOKENIZER).get_vocab_size(),
+            pad_id=vocabulary.PAD_ID,
+            unk_id=vocabulary.UNK_ID,
+        ),
+        limits=Limits(max_tokens=config.max_tokens),
+        graphs=graph_specs(list(FILES), config.model),
+        files=packaging.files(staged),
+        generation=Generation(
+            bos_id=vocabulary.BOS_ID,
+            eos_id=vocabulary.EOS_ID,
+            kinds={
+                kind: KindSpec(id=vocabulary.KIND_IDS[kind], **dict(options))
+                for kind, options in config.generation.kinds.items()
+            },
+            block_ngram=config.generation.block_ngram,
+            coverage_penalty=config.generation.coverage_penalty,
+            digit_ids_only_copied=config.generation.digit_ids_only_copied,
+            recase=config.generation.recase,
+        ),
+        provenance=provenance,
+    )
+
+
+def _provenance(config: SummarizeConfig, data: Path, paths: RunPaths) -> dict[str, Any]:
+    files = {
+        f"{one.name}/{split}": file_of(data, one.name, split, FOLDER) for one in config.sets for split in _splits(one)
+    }
+    stages = {"summaries": paths.report, "restored": paths.below(RESTORED).report, "read": paths.pretrain_report}
+    return {
+        "config": config.model_dump(mode="json"),
+        "data_sha256": {
+            f"{name}/{split}": packaging.sha256(file_of(data, name, split, FOLDER)) for name, split in splits
+        },
+        "libraries": packaging.libraries(),
+        "training": {
+            name: json.loads(path.read_text(encoding="utf-8")) for name, path in stages.items() if path.exists()
+        },
+    }
+
+
+def _splits(one: PairSet) -> list[str]:
+    return [split for split, used in (("train", one.rows_per_epoch > 0), ("dev", one.scored)) if used]
+
+
+def _check(config: SummarizeConfig, data: Path, paths: RunPaths, staged: Path) -> Checks:
+    step = step_of(load_network(config, paths), vocabulary.load(paths.tokenizer)).eval()
+    dev = {one.name: DevDocuments(one.kind, read(data, one.name, "dev")) for one in config.sets if one.scored}
+    return parity.check(step, open_writer(staged, "fp32"), open_writer(staged, "int8"), dev, config)
+
+
+def _evaluate(config: SummarizeConfig, data: Path, model: Summarizer, *, split: str, say: Say) -> list[Evaluation]:
+    today = datetime.now(tz=UTC).date()
+    evaluations: list[Evaluation] = []
+    for one in config.sets:
+        if not one.scored and not one.tested:
+            continue
+        found = evaluate(model, read_pairs(data, one.name, split), one.kind)
+        baselines = {name: _named(figures) for name, figures in _baselines(data, one.name, split).items()}
+        evaluations.append(
+            Evaluation(
+                data=one.name,
+                split=split,
+                rows=len(found.rows),
+                precision="int8",
+                labels=[],
+                metrics=found.figures(),
+                baseline=next(iter(baselines.values())),
+                baselines=baselines,
+                measured_on=today,
+            )
+        )
+        say(f"pack: {one.name}/{split}: {found.figures()}")
+    return evaluations
+
+
+def _baselines(data: Path, name: str, split: str) -> dict[str, summaries.Figures]:
+    """Return the baselines by name, first the one that the set is held against."""
+    measured = summaries.measure(data, name, split)
+    return {measured.lead.name: measured.lead} | {one.name: one for one in measured.figures}
+
+
+def _named(figures: summaries.Figures) -> dict[str, float]:
+    rouge = figures.rouge
+    return {"rouge1": round(rouge.r1, 6), "rouge2": round(rouge.r2, 6), "rougeL": round(rouge.rl, 6)}
