@@ -82,10 +82,8 @@ def _written(manifest: Manifest) -> str:
 def _stages(training: Mapping[str, Any]) -> str:
     lines = ["What each stage reached on dev (a sample of each set): nats a token, and ROUGE of greedy summaries."]
     if "read" in training:
-        lines += [
-            "",
-            f"Language model, perplexity reading on and back: {json.dumps(training['read']['perplexities'])}.",
-        ]
+        perplexities = " and ".join(f"{one:.0f}" for one in training["read"]["perplexities"])
+        lines += ["", f"Language model, perplexity reading on and back: {perplexities}."]
     known = {name: training[name]["dev"] for name in ("restored", "summaries") if name in training}
     lines += ["", f"| data set | {' | '.join(f'after {name}' for name in known)} |", "|---|" + "---|" * len(known)]
     for data in training["summaries"]["dev"]:

@@ -107,9 +107,7 @@ def _provenance(config: SummarizeConfig, data: Path, paths: RunPaths) -> dict[st
     stages = {"summaries": paths.report, "restored": paths.below(RESTORED).report, "read": paths.pretrain_report}
     return {
         "config": config.model_dump(mode="json"),
-        "data_sha256": {
-            f"{name}/{split}": packaging.sha256(file_of(data, name, split, FOLDER)) for name, split in splits
-        },
+        "data_sha256": {name: packaging.sha256(file) for name, file in files.items()},
         "libraries": packaging.libraries(),
         "training": {
             name: json.loads(path.read_text(encoding="utf-8")) for name, path in stages.items() if path.exists()
