@@ -41,8 +41,19 @@ _MATMUL = 256
 Constants = dict[str, npt.NDArray[Any]]
 
 
-def parrot(root: Path, name: str = "summarize-en", language: str = "en", *, labour: int = 0, **generation: Any) -> Path:
-    """Write a package that repeats its source; each step costs ``labour`` products of two square matrices more."""
+def parrot(
+    root: Path,
+    name: str = "summarize-en",
+    language: str = "en",
+    *,
+    labour: int = 0,
+    stumbles_at: int = 0,
+    **generation: Any,
+) -> Path:
+    """Write a package that repeats its source; each step costs ``labour`` products of two square matrices more.
+
+    Its step graph fails at place ``stumbles_at`` of a source, where there is one.
+    """
     tokenizer = _tokenizer(language)
     options = {
         "beams": {"min": 1, "max": 8, "default": 2},
@@ -61,7 +72,7 @@ def parrot(root: Path, name: str = "summarize-en", language: str = "en", *, labo
         "recase": True,
         **generation,
     }
-    encoder, step = _encoder(), _step(tokenizer.get_vocab_size(), labour)
+    encoder, step = _encoder(), _step(tokenizer.get_vocab_size(), labour, stumbles_at)
     graphs = {"encoder.onnx": (encoder, "encoder"), "step.onnx": (step, "step")}
     return _write(root / name / "1", language, tokenizer, graphs, task="summarize", generation=section)
 
@@ -160,7 +171,7 @@ def _encoder() -> onnx.ModelProto:
     return _model(nodes, inputs, outputs, {"last": np.array([-1], np.int64), "zero": np.array([0], np.float32)})
 
 
-def _step(vocab: int, labour: int) -> onnx.ModelProto:
+def _step(vocab: int, labour: int, stumbles_at: int) -> onnx.ModelProto:
     """Say the token at the place of the state, or end where the source does; then go one place on.
 
     The score of every other token falls with its id, the end's is far below them, and the walk along the source is the
@@ -241,6 +252,16 @@ def _step(vocab: int, labour: int) -> onnx.ModelProto:
             nodes.append(helper.make_node("MatMul", [f"labour.{at}", "matrix"], [f"product.{at}"]))
             nodes.append(helper.make_node("ReduceMax", [f"product.{at}"], [f"max.{at}"], keepdims=0))
             before = f"max.{at}"
+    if stumbles_at:  # which of one thing is taken: the first or, at that place, the second
+        constants |= {"trap": np.array([stumbles_at], np.int64), "ground": np.zeros(1, np.float32)}
+        nodes += [
+            helper.make_node("Equal", ["place", "trap"], ["trapped"]),
+            helper.make_node("Cast", ["trapped"], ["which"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["ground", "which"], ["stood.on"]),
+            helper.make_node("ReduceSum", ["stood.on"], ["stood"], keepdims=0),
+            helper.make_node("Add", [before, "stood"], ["stands"]),
+        ]
+        before = "stands"
     nodes.append(helper.make_node("Mul", [before, "nothing"], ["no.change"]))
     nodes.append(helper.make_node("Add", ["walked", "no.change"], ["next_state"]))
     return _model(nodes, inputs, outputs, constants)

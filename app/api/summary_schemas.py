@@ -43,7 +43,9 @@ class SummaryRequest(BaseModel):
     model: Name | None = Field(
         None, description="The name of a package that writes, or of one that quotes; default each language's own."
     )
-    version: Annotated[int, Field(ge=1)] | None = Field(None, description="A package's version; default the highest.")
+    version: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="With model: its version; default the highest."
+    )
     stream: bool = Field(False, description="Answer with server-sent events, for one text.")
     explain: bool = Field(False, description="Add, for each token that was written, where it looked in the text.")
 

@@ -65,7 +65,14 @@ class Summarizer(Model):
 
     @classmethod
     def open(cls, package: Package, provider: Provider, precision: str = "auto") -> Self:
-        """Open a verified package and warm it up; ``PackageError`` where its parts do not fit together."""
+        """Open a verified package and warm it up; ``PackageError`` where its parts do not fit together.
+
+        With precision ``int8`` a graph that has none is fp32, where the other one has it: they are what int8 makes of
+        the package.
+        """
+        manifest = package.manifest
+        if precision == "int8" and any(graph.precision == "int8" for graph in manifest.graphs):
+            precision = "auto"
         encoder = open_session(package, provider, precision, "encoder")
         stepper = open_session(package, provider, precision, "step")
         model = cls(package, package.tokenizer(), provider, encoder, stepper)

@@ -105,6 +105,8 @@ class Summaries:
     def _named(self, wish: Wish) -> Model | None:
         """Return the package that the caller names; ``InvalidRequest`` where it cannot do what is asked for."""
         if wish.model is None:
+            if wish.version is not None:
+                raise InvalidRequest(f"version is {wish.version} without model; expected the name of a package with it")
             return None
         task: Task = "extract" if self._registry.task_of(wish.model) == "extract" else "summarize"
         model = self._registry.get(task, wish.model, wish.version)
@@ -125,7 +127,9 @@ class Summaries:
             writer, language = self._router.find("summarize", language, named, wish.version)
         else:
             writer = self._default("summarize", language)
-            found = writer or self._default("extract", language) or self._router.find("summarize", language)[0]
+            found = writer or self._default("extract", language)
+            if found is None:
+                raise self._unserved(language)
             language = language or found.manifest.languages[0]
         if wish.method == "auto" and quoter is None:
             quoter = self._default("extract", language)
@@ -136,6 +140,12 @@ class Summaries:
             writer if isinstance(writer, Summarizer) else None,
             quoter if isinstance(quoter, Extractor) else None,
         )
+
+    def _unserved(self, language: str | None) -> ItemError | ModelNotFound:
+        served = sorted({*self._registry.languages("summarize"), *self._registry.languages("extract")})
+        if not served:
+            return ModelNotFound("no model that summarizes is here; GET /v1/models lists those that are")
+        return UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
 
     def _default(self, task: Task, language: str | None) -> Model | None:
         """Return a task's package for a language, ``None`` where there is none."""

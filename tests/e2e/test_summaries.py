@@ -1,6 +1,7 @@
 """Summaries over real sockets: many at once, as a stream, and whatever a client, a clock or a crowd does to them."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import time
@@ -156,14 +157,16 @@ def test_a_drain_lets_a_stream_end(packages: Path) -> None:
         assert server.process.wait(30) == 0
 
 
-def test_a_stream_that_the_shutdown_cuts_off_says_so_in_its_last_event(packages: Path) -> None:
+def test_a_stream_that_the_shutdown_cuts_off_does_not_end_as_if_it_were_whole(packages: Path) -> None:
     with serving(packages, drain_s=0) as server:
         with httpx.stream("POST", f"{server.url}/v1/summarize", json=slow(stream=True), timeout=30) as answer:
             lines = answer.iter_lines()
             next(lines)
             server.process.send_signal(signal.SIGTERM)
-            with pytest.raises((httpx.RemoteProtocolError, AssertionError)):
-                assert "done" in json.loads([line for line in lines if line][-1].removeprefix("data: "))
+            said: list[dict[str, Any]] = []
+            with contextlib.suppress(httpx.RemoteProtocolError):
+                said.extend(json.loads(line[6:]) for line in lines if line)
+        assert not any("done" in event for event in said)
         assert server.process.wait(30) == 0
 
 

@@ -175,6 +175,7 @@ def test_an_option_beyond_its_bounds_is_named_with_them(
         ({"inputs": HEADLINE, "beams": "2"}, "beams is '2'; input should be a valid integer"),
         ({"inputs": HEADLINE, "method": "magic"}, "method is 'magic'"),
         ({"inputs": HEADLINE, "beam": 2}, "beam is no field of this request; expected some of inputs, method, kind"),
+        ({"inputs": HEADLINE, "version": 1}, "version is 1 without model"),
         ({"inputs": [HEADLINE] * 2, "stream": True}, "stream is true and inputs has 2 texts; expected one text"),
         ({"inputs": HEADLINE, "stream": True, "beams": 2}, "beams is 2 and stream is true; expected 1"),
     ],
@@ -213,6 +214,25 @@ def test_without_a_package_that_writes_texts_are_quoted(make_client: MakeClient,
     client = make_client(tmp_path)
     assert only(client, HEADLINE)["method"] == "extractive"
     assert refused(client, 404, inputs=HEADLINE, method="abstractive")["code"] == "model_not_found"
+
+
+def test_a_language_that_no_package_serves_is_that_texts_error(make_client: MakeClient, tmp_path: Path) -> None:
+    weigher(tmp_path)
+    answer = ask(make_client(tmp_path), [HEADLINE, CHINESE])
+    assert [one["index"] for one in answer["results"]] == [0]
+    (error,) = answer["errors"]
+    assert (error["code"], "'zh'; expected one of ['en']" in error["message"]) == ("unsupported_language", True)
+
+
+def test_where_nothing_summarizes_the_route_says_so(make_client: MakeClient) -> None:
+    assert "no model that summarizes is here" in refused(make_client(), 404, inputs=HEADLINE)["error"]
+
+
+def test_a_failure_under_way_is_the_last_event(make_client: MakeClient, tmp_path: Path) -> None:
+    parrot(tmp_path, stumbles_at=7)
+    *said, last = events(make_client(tmp_path), inputs=HEADLINE)
+    assert "".join(one["text"] for one in said)
+    assert (last["code"], set(last)) == ("inference_failed", {"error", "code", "request_id"})
 
 
 def test_the_options_of_a_package_are_listed(client: TestClient) -> None:

@@ -54,15 +54,18 @@ def test_a_text_is_read_and_said_again_step_by_step(tmp_path: Path) -> None:
 def test_the_precision_is_told_for_both_graphs_where_they_differ(tmp_path: Path) -> None:
     folder = parrot(tmp_path)
     assert opened(folder).precision == "fp32"
-    (folder / "encoder.int8.onnx").write_bytes((folder / "encoder.onnx").read_bytes())
     write_file(folder, "encoder.int8.onnx", (folder / "encoder.onnx").read_bytes())
 
     def add(manifest: dict[str, object]) -> None:
         graphs = json.loads(json.dumps(manifest["graphs"]))
         manifest["graphs"] = [*graphs, {**graphs[0], "file": "encoder.int8.onnx", "precision": "int8"}]
 
+    with pytest.raises(PackageError, match="graphs of role encoder of precision fp32; expected int8"):
+        open_model(open_package(folder), CPU, "int8")
     edit_manifest(folder, add)
     assert opened(folder).precision == "int8/fp32"
+    assert open_model(open_package(folder), CPU, "int8").precision == "int8/fp32"
+    assert open_model(open_package(folder), CPU, "fp32").precision == "fp32"
 
 
 def test_graphs_in_one_anothers_place_are_refused_by_name(tmp_path: Path) -> None:
