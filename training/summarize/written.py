@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster
 from app.runtime.summarizer import Summarizer
-from app.tasks.detokenize import Detokenizer, Source
+from app.tasks.detokenize import Detokenizer, Source, Spelling
 from app.tasks.generate import Options, Search, Summary, generate
 from training.errors import DataError
 from training.summarize.config import Kind
@@ -75,7 +74,7 @@ def write(
 
 
 def _written(model: Summarizer, text: str, tokens: Tokens, summary: Summary, pieces: Sequence[str]) -> Written:
-    source = Source(text, cast("list[tuple[int, int]]", tokens.offsets))
+    source = Source(text, tokens.offsets or [], Spelling(text))
     detokenizer = Detokenizer(pieces, model.manifest.tokenizer.unk_id, source, recase=model.generation.recase)
     copied = [token.copied > COPIED for token in summary.tokens]
     said = [
