@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from app.modelpack.manifest import CLASSIFYING
 from app.modelpack.store import latest, open_package
 from training.config import load
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = sorted(path for path in (ROOT / "models").iterdir() if any(path.glob("*/manifest.json")))
+PACKAGES = sorted(
+    path
+    for path in (ROOT / "models").iterdir()
+    if any(path.glob("*/manifest.json")) and open_package(latest(path)).manifest.task in CLASSIFYING
+)
 
 
 def test_the_readmes_table_is_the_packages_own() -> None:
