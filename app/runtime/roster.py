@@ -7,7 +7,7 @@ others out anew.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,10 @@ WIDTH_STEP = 16
 """Widths are multiples of this, so that the runtime meets few shapes and a slightly longer row changes none."""
 
 _MIN_ROWS = 4
+_MOSTLY = 0.5
+"""A token with a larger share of copying is taken as copied."""
+
+T = TypeVar("T")
 _SHRINK_SHARE = 0.75
 """Rows are laid out anew once the longest needs no more than this share of the width."""
 
@@ -89,12 +93,16 @@ class Ask(Protocol):
 
 
 class Found(NamedTuple):
-    """What a step found for one row: ids, logps, copied [live, k]; attention, coverage float32[live, T]."""
+    """What a step found for one row: each live beam's k best next tokens, as lists of lists [live][k].
 
-    ids: Ids
-    logps: Floats
-    copied: Floats
-    attention: Floats
+    ``sources``: the position that each is said from, the one attended to most; for a token that was copied rather than
+    made up, of those that hold it. ``coverage`` float32[live, T]: with this step's attention.
+    """
+
+    ids: list[list[int]]
+    logps: list[list[float]]
+    copied: list[list[float]]
+    sources: list[list[int]]
     coverage: Floats
 
 
@@ -200,12 +208,12 @@ class Roster:
             self._run(asks, feeds, low, middle, found)
             self._run(asks, feeds, middle, high, found)
             return
-        attention = coverage - part["coverage"]  # [rows, beams, W]
-        for at, ask in enumerate(asks[low:high]):
-            live = len(ask.tokens)
-            found.append(
-                Found(ids[at, :live], logps[at, :live], copied[at, :live], attention[at, :live], coverage[at, :live])
-            )
+        sources = _sources(ids, copied, coverage - part["coverage"], part["ids"])  # [rows, beams, k]
+        lists = (array.tolist() for array in (ids, logps, copied, sources))
+        for at, (own_ids, own_logps, own_copied, own_sources) in enumerate(zip(*lists, strict=True)):
+            live, length = len(asks[low + at].tokens), self._lens[low + at]
+            own = own_ids[:live], own_logps[:live], own_copied[:live], own_sources[:live]
+            found.append(Found(*own, coverage[at, :live, :length]))
         self._state[low:high] = state  # [rows, beams, S]
         self._coverage[low:high] = coverage  # [rows, beams, W]
 
@@ -253,15 +261,25 @@ def padded_width(tokens: int) -> int:
     return -(-tokens // WIDTH_STEP) * WIDTH_STEP
 
 
-def _filled(values: Sequence[int], beams: int) -> list[int]:
+def _sources(ids: Ids, copied: Floats, attention: Floats, source: Ids) -> Ids:
+    """Return where each of ids int64[rows, beams, k] is said from, int64[rows, beams, k].
+
+    copied float32[rows, beams, k], attention float32[rows, beams, W] and source int64[rows, W].
+    """
+    over = attention[:, :, None]  # [rows, beams, 1, W]
+    same = (source[:, None, None] == ids[..., None]) & (copied > _MOSTLY)[..., None]  # [rows, beams, k, W]
+    # no attention is above 1, so a position that holds a copied token goes before all others
+    places: Ids = np.where(same, over + 2, over).argmax(-1)  # [rows, beams, k]
+    return places
+
+
+def _filled(values: Sequence[T], beams: int) -> list[T]:
     """Return one value a beam: beams that are not live repeat the first, and what they find is not looked at."""
     return [*values, *[values[0]] * (beams - len(values))]
 
 
 def _banned(asks: Sequence[Ask], beams: int) -> Ids:
-    most = max((len(bans) for ask in asks for bans in ask.banned), default=0)
-    banned = np.full((len(asks), beams, max(1, most)), NOTHING, np.int64)  # [rows, beams, bans]
-    for row, ask in enumerate(asks):
-        for beam, bans in enumerate(ask.banned):
-            banned[row, beam, : len(bans)] = bans
-    return banned
+    most = max(1, *(len(bans) for ask in asks for bans in ask.banned))
+    nothing = [NOTHING] * most
+    lists = [[[*bans, *nothing[len(bans) :]] for bans in _filled(ask.banned, beams)] for ask in asks]
+    return np.array(lists, np.int64)  # [rows, beams, bans]

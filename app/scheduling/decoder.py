@@ -193,7 +193,7 @@ class Decoder:
             on_token=on_token,
         )
         for at, order in enumerate(orders):
-            search = Search(order.options, writer.bos_id, writer.eos_id, order.draft.ids)
+            search = Search(order.options, writer.bos_id, writer.eos_id)
             pending.rows.append(Row(pending, at, order.draft, order.options, search))
         return pending
 

@@ -13,13 +13,9 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Reason = Literal["eos", "length", "deadline"]
 REASONS: tuple[Reason, ...] = ("eos", "length", "deadline")
-
-NOWHERE = -1
-"""The source position of a token where no source was given."""
 
 _LEAST_COVERAGE = 1e-6
 """What a source position without any attention counts as, since the logarithm of 0 would rule the summary out."""
@@ -61,7 +57,7 @@ class Token(NamedTuple):
     """One decided token: its log-probability, the share of it that is copying, and where the source says it.
 
     ``source`` is the position that the step attended to most, among those that hold the token itself where it was
-    copied rather than made up; ``NOWHERE`` without a source.
+    copied rather than made up.
     """
 
     id: int
@@ -96,27 +92,30 @@ class Ask(NamedTuple):
 
 
 class Found(Protocol):
-    """What a step found for one search: for each live beam its best next tokens, best first, ties by the lower id."""
+    """What a step found for one search: for each live beam its best next tokens, best first, ties by the lower id.
+
+    Lists of lists [live][k], k as ``Options.candidates`` asks, since one search reads too few numbers for arrays.
+    """
 
     @property
-    def ids(self) -> Ids:
-        """int64[live, k], k as ``Options.candidates`` asks."""
+    def ids(self) -> Sequence[Sequence[int]]:
+        """The tokens."""
 
     @property
-    def logps(self) -> Floats:
-        """float32[live, k]: natural logarithms, not above 0; -inf where there are fewer tokens than k."""
+    def logps(self) -> Sequence[Sequence[float]]:
+        """Their log-probabilities, natural, not above 0; -inf where there are fewer tokens than k."""
 
     @property
-    def copied(self) -> Floats:
-        """float32[live, k]: the share of each probability that came from copying, 0 to 1."""
+    def copied(self) -> Sequence[Sequence[float]]:
+        """The share of each probability that came from copying, 0 to 1."""
 
     @property
-    def attention(self) -> Floats:
-        """float32[live, T]: of this step, over the source."""
+    def sources(self) -> Sequence[Sequence[int]]:
+        """The position in the source that each is said from."""
 
     @property
     def coverage(self) -> Floats:
-        """float32[live, T]: the sum of the beam's attention so far, with this step's."""
+        """float32[live, T]: the sum of the beam's attention over the source so far, with this step's."""
 
 
 SourceT = TypeVar("SourceT")
@@ -156,11 +155,9 @@ class _Beam:
 class Search:
     """One text's search, a step at a time."""
 
-    def __init__(self, options: Options, bos_id: int, eos_id: int, source: Ids | None = None) -> None:
-        """``source`` int64[T] is what may be copied, so that each token can be told its place in it."""
+    def __init__(self, options: Options, bos_id: int, eos_id: int) -> None:
         self.options = options
         self._eos_id = eos_id
-        self._source = source
         self._length = 0
         self._live = [_Beam()]
         self._ask = Ask([bos_id], [0], [self._banned(self._live[0])])
@@ -195,13 +192,11 @@ class Search:
         """Take what the step found for the last ``ask``; ``ValueError`` where it is not a number."""
         if self._over:
             raise RuntimeError("This is a bug: a search that is done was told more")
-        ids, logps, copied = found.ids.tolist(), found.logps.tolist(), found.copied.tolist()
         grown, parents = [], []
-        for rank, (total, parent, next_id, place) in enumerate(self._candidates(ids, logps)):
+        for rank, (total, parent, next_id, place) in enumerate(self._candidates(found)):
             if next_id != self._eos_id:
-                share = copied[parent][place]
-                source = self._source_of(next_id, share, found.attention[parent])
-                grown.append(self._grown(parent, total, Token(next_id, logps[parent][place], share, source)))
+                logp, copied = found.logps[parent][place], found.copied[parent][place]
+                grown.append(self._grown(parent, total, Token(next_id, logp, copied, found.sources[parent][place])))
                 parents.append(parent)
                 if len(grown) == self.options.beams:
                     break
@@ -228,36 +223,27 @@ class Search:
         at = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
         return Summary(_tokens(self._live[at].node), scores[at], reason)
 
-    def _candidates(self, ids: list[list[int]], logps: list[list[float]]) -> list[tuple[float, int, int, int]]:
+    def _candidates(self, found: Found) -> list[tuple[float, int, int, int]]:
         """Return each (logp of the whole, beam, id, place in the beam's row), best first."""
-        found = []
+        every = []
         for at, beam in enumerate(self._live):
-            for place, logp in enumerate(logps[at]):
+            for place, logp in enumerate(found.logps[at]):
                 if isnan(logp):
                     raise ValueError("a log-probability is not a number; expected 0 or less")
                 if logp > -inf:
-                    found.append((beam.logp + logp, at, ids[at][place], place))
-        found.sort(key=lambda one: (-one[0], one[1], one[2]))
-        return found
+                    every.append((beam.logp + logp, at, found.ids[at][place], place))
+        every.sort(key=_best_first)
+        return every
 
     def _grown(self, parent: int, logp: float, token: Token) -> _Beam:
         beam, size = self._live[parent], self.options.block_ngram
-        followers = beam.followers
-        if size and len(beam.last) >= size - 1:
-            before = _tail(beam.last, size - 1)
-            followers = followers | {before: (*followers.get(before, ()), token.id)}
-        return _Beam(logp, _Node(token, beam.node), _tail((*beam.last, token.id), max(1, size - 1)), followers)
-
-    def _source_of(self, next_id: int, copied: float, attention: Floats) -> int:
-        if self._source is None:
-            return NOWHERE
-        attention = attention[: len(self._source)]
-        if copied > 0.5:  # noqa: PLR2004 - more copied than made up
-            same = np.where(self._source == next_id, attention, -1.0)  # [T]
-            at = int(same.argmax())
-            if same[at] >= 0:
-                return at
-        return int(attention.argmax())
+        followers, last = beam.followers, (*beam.last, token.id)
+        if size and len(last) >= size:
+            if self.options.beams > 1:
+                followers = followers.copy()
+            before = last[len(last) - size : -1]
+            followers[before] = (*followers.get(before, ()), token.id)
+        return _Beam(logp, _Node(token, beam.node), _tail(last, max(1, size - 1)), followers)
 
     def _banned(self, beam: _Beam) -> list[int]:
         size = self.options.block_ngram
@@ -276,8 +262,7 @@ class Search:
         """Return a hypothesis's score; ``tokens``: those that its ``logp`` speaks of, the end token among them."""
         score = logp / _length_penalty(tokens, self.options.length_penalty)
         if self.options.coverage_penalty and coverage is not None:
-            covered = coverage if self._source is None else coverage[: len(self._source)]  # [T]
-            logs = np.log(np.clip(covered.astype(np.float64), _LEAST_COVERAGE, 1.0))  # [T]
+            logs = np.log(np.clip(coverage.astype(np.float64), _LEAST_COVERAGE, 1.0))  # [T]
             score += self.options.coverage_penalty * float(logs.sum())
         return score
 
@@ -321,6 +306,11 @@ def generate(step: Step[SourceT], work: Iterable[tuple[SourceT, Search]], rows: 
                 step.leave(at)
                 running[at] = running[-1]
                 running.pop()
+
+
+def _best_first(candidate: tuple[float, int, int, int]) -> tuple[float, int, int]:
+    total, beam, token, _ = candidate
+    return -total, beam, token
 
 
 def _tail(tokens: tuple[int, ...], size: int) -> tuple[int, ...]:

@@ -95,7 +95,7 @@ def bad(token: int) -> Order:
 
 def alone(writer: Writer, one: Order) -> Summary:
     """Return the summary of a text that nothing else is stepped with."""
-    search = Search(one.options, writer.bos_id, writer.eos_id, one.draft.ids)
+    search = Search(one.options, writer.bos_id, writer.eos_id)
     roster = Roster(writer, one.options.beams, one.options.candidates)
     return next(generate(roster, [(one.draft, search)], rows=1))[1]
 

@@ -19,7 +19,7 @@ def job(*lengths: int, beams: int = 1) -> Job:
     options = Options(max_tokens=5, beams=beams)
     for at, length in enumerate(lengths):
         draft = Draft(np.full(length, 5), "headline")
-        made.rows.append(Row(made, at, draft, options, Search(options, BOS, EOS, draft.ids)))
+        made.rows.append(Row(made, at, draft, options, Search(options, BOS, EOS)))
     return made
 
 

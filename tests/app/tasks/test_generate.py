@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tasks.generate import NOWHERE, Ask, Options, Search, Summary, Token, generate
+from app.tasks.generate import Ask, Options, Search, Summary, Token, generate
 
 BOS, EOS = 0, 1
-SOURCE = np.array([3, 4, 3, 5, 2], np.int64)
+TOKENS = 5
+"""Of the source."""
 History = tuple[int, ...]
 
 
@@ -27,22 +28,22 @@ class Table:
 
     @cache  # noqa: B019 - lives as long as one example
     def row(self, history: History) -> tuple[list[float], list[float], list[float]]:
-        """Return each id's logp and copied share, and the attention over ``SOURCE``, after a history."""
+        """Return each id's logp and copied share, and the attention over the source, after a history."""
         numbers = random.Random(f"{self.seed} {history}")  # noqa: S311
         logps = numbers.choices([-0.25, -0.5, -0.5, -1.0, -2.0, -inf], k=self.vocabulary)
         logps[BOS] = -inf
         copied = numbers.choices([0.0, 0.25, 0.75, 1.0], k=self.vocabulary)
-        return logps, copied, numbers.choices([0.0, 0.25, 0.5, 0.5], k=len(SOURCE))
+        return logps, copied, numbers.choices([0.0, 0.25, 0.5, 0.5], k=TOKENS)
 
 
 @dataclass(frozen=True)
 class Row:
     """What the step found for one search."""
 
-    ids: np.ndarray
-    logps: np.ndarray
-    copied: np.ndarray
-    attention: np.ndarray
+    ids: list[list[int]]
+    logps: list[list[float]]
+    copied: list[list[float]]
+    sources: list[list[int]]
     coverage: np.ndarray
 
 
@@ -54,7 +55,7 @@ class Tables:
     rows: list[tuple[Table, list[History], np.ndarray]] = field(default_factory=list)
 
     def join(self, source: Table) -> None:
-        self.rows.append((source, [()], np.zeros((1, len(SOURCE)), np.float32)))
+        self.rows.append((source, [()], np.zeros((1, TOKENS), np.float32)))
 
     def leave(self, at: int) -> None:
         self.rows[at] = self.rows[-1]
@@ -70,8 +71,9 @@ class Tables:
             covered = coverage[ask.parents] + attention
             self.rows[at] = table, own, covered
             best = [self.best(table, history, bans) for history, bans in zip(own, ask.banned, strict=True)]
-            ids, logps, copied = (np.array([[one[i] for one in row] for row in best]) for i in range(3))
-            found.append(Row(ids.astype(np.int64), logps, copied, attention, covered))
+            ids = [[one[0] for one in row] for row in best]
+            logps, copied = ([[one[at] for one in row] for row in best] for at in (1, 2))
+            found.append(Row(ids, logps, copied, [[7 * one for one in row] for row in ids], covered))
         return found
 
     def best(self, table: Table, history: History, banned: list[int]) -> list[tuple[int, float, float]]:
@@ -83,7 +85,7 @@ class Tables:
 
 def written(table: Table, options: Options) -> Summary:
     """Return what the search under test finds."""
-    search = Search(options, BOS, EOS, SOURCE)
+    search = Search(options, BOS, EOS)
     return next(generate(Tables(options), [(table, search)], rows=1))[1]
 
 
@@ -125,7 +127,7 @@ def plain(table: Table, options: Options) -> tuple[History, float, str]:
 
 def score(table: Table, history: History, logp: float, tokens: int, options: Options) -> float:
     """``history`` is all that the last step had read."""
-    coverage = np.zeros(len(SOURCE), np.float32)
+    coverage = np.zeros(TOKENS, np.float32)
     for at in range(len(history) + 1):
         coverage += np.array(table.row(history[:at])[2], np.float32)
     covered = sum(log(min(1.0, max(float(each), 1e-6))) for each in coverage)
@@ -160,17 +162,15 @@ def test_the_summary_is_that_of_a_plain_search(options: Options, seed: int, voca
 )
 def test_many_searches_in_turns_find_what_each_finds_alone(options: Options, seeds: list[int], rows: int) -> None:
     tables = [Table(seed, 6) for seed in seeds]
-    work = [(table, Search(options, BOS, EOS, SOURCE)) for table in tables]
+    work = [(table, Search(options, BOS, EOS)) for table in tables]
     found = dict(generate(Tables(options), work, rows))
     assert [found[at] for at in range(len(tables))] == [written(table, options) for table in tables]
 
 
-def found_row(logps: list[list[float]], attention: list[float] | None = None, copied: float = 0.0) -> Row:
-    """Return a step's findings where beam i's ids are 2, 3, ... and the logps are given."""
-    shape = (len(logps), len(logps[0]))
-    over = np.tile(np.array(attention or [0.0] * len(SOURCE), np.float32), (len(logps), 1))
-    ids = np.tile(np.arange(2, 2 + shape[1]), (len(logps), 1))
-    return Row(ids, np.array(logps), np.full(shape, copied, np.float32), over, over)
+def found_row(logps: list[list[float]], first: int = 2) -> Row:
+    """Return a step's findings where every beam's ids are ``first`` and those after it, and the logps are given."""
+    ids = [[first + at for at in range(len(row))] for row in logps]
+    return Row(ids, logps, [[0.75] * len(row) for row in logps], ids, np.zeros((len(logps), TOKENS), np.float32))
 
 
 def test_of_equals_the_lower_beam_goes_first_and_then_the_lower_id() -> None:
@@ -198,30 +198,17 @@ def test_what_would_repeat_a_run_of_tokens_is_banned() -> None:
     search = Search(Options(max_tokens=9, block_ngram=2), BOS, EOS)
     banned = []
     for token in (2, 3, 2, 2, 4, 2):
-        row = found_row([[-1.0]])
-        row.ids[:] = token
-        search.tell(row)
+        search.tell(found_row([[-1.0]], token))
         banned.append(search.ask().banned[0])
     assert banned == [[], [], [3], [3, 2], [], [3, 2, 4]]
 
 
-def test_a_copied_token_comes_from_the_place_that_holds_it() -> None:
-    attention = [0.1, 0.05, 0.25, 0.0, 0.6]  # over 3, 4, 3, 5, 2
-    sources = {}
-    for copied in (0.9, 0.1):
-        for token in (3, 9):
-            search = Search(Options(max_tokens=5), BOS, EOS, SOURCE)
-            row = found_row([[-1.0]], attention, copied)
-            row.ids[:] = token
-            search.tell(row)
-            sources[copied, token] = search.latest.source if search.latest else None
-    assert sources == {(0.9, 3): 2, (0.9, 9): 4, (0.1, 3): 4, (0.1, 9): 4}
-
-
-def test_without_a_source_a_token_comes_from_nowhere() -> None:
+def test_a_token_is_told_with_its_own_logp_its_copied_share_and_its_place() -> None:
     search = Search(Options(max_tokens=5), BOS, EOS)
-    search.tell(found_row([[-0.5]], copied=0.75))
-    assert search.latest == Token(2, -0.5, 0.75, NOWHERE)
+    for logp, token in ((-0.5, 8), (-0.25, 9)):
+        search.tell(found_row([[logp]], token))
+    assert search.latest == Token(9, -0.25, 0.75, 9)
+    assert search.best().tokens == [Token(8, -0.5, 0.75, 8), search.latest]
 
 
 def test_a_search_broken_off_gives_the_best_it_has_and_says_so() -> None:
