@@ -18,13 +18,13 @@ from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder, Order, Written
 from app.settings import Settings
 from app.summarizing.parts import Part, Reciter, Tell, finish_reason, joined
-from app.summarizing.reading import Item, read
+from app.summarizing.reading import Item, read, rewrite_chosen
 from app.summarizing.wishes import Delta, Quoted, Summarized, SummaryReply, Wish
 from app.tasks.extract import choose
 from app.together import together
 
-_READ_INLINE_CHARS = 20_000
-"""Beyond about a millisecond of tokenizing, the event loop has better things to do."""
+_READ_INLINE_CHARS = 2_000
+"""Beyond one or two milliseconds of tokenizing, the event loop has better things to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Summaries:
     async def _read(self, request: _Request, items: list[Item]) -> list[Item]:
         """Return the items that can be summarized; the others become failures."""
         wish, streams, started = request.wish, request.tell is not None, time.perf_counter()
-        if sum(len(item.text) for item in items) > _READ_INLINE_CHARS:
+        if _chars(items) > _READ_INLINE_CHARS:
             found = await asyncio.to_thread(read, wish, items, streams=streams)
         else:
             found = read(wish, items, streams=streams)
@@ -191,8 +191,11 @@ class Summaries:
         for item, (scores, vectors) in zip(items, answers.rows, strict=True):
             places = choose(scores, vectors, min(count, len(scores)), quoter.extraction.redundancy)
             item.chosen = [(item.sentences[at][0], float(scores[at])) for at in sorted(map(int, places))]
-            if item.plan.method == "extract-then-rewrite":
-                item.rewrite_chosen()
+        again = [item for item in items if item.plan.method == "extract-then-rewrite"]
+        if _chars(again) > _READ_INLINE_CHARS:
+            await asyncio.to_thread(rewrite_chosen, again)
+        else:
+            rewrite_chosen(again)
 
     async def _write(self, request: _Request, items: list[Item]) -> None:
         groups: dict[Summarizer, list[tuple[Part, Order]]] = {}
@@ -226,6 +229,10 @@ class Summaries:
         request.reply.failures.append(failure)
         labels = (model.name, model.version, model.manifest.task) if model else (NO_MODEL, NO_MODEL, "summarize")
         self._metrics.items.labels(*labels, failure.error.code).inc()
+
+
+def _chars(items: list[Item]) -> int:
+    return sum(len(item.text) for item in items)
 
 
 def _order(item: Item, part: Part) -> Order:

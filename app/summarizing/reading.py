@@ -59,18 +59,6 @@ class Item:
             raise TypeError("This is a bug: a plan to quote without a package that does")
         return self.quoter
 
-    def rewrite_chosen(self) -> None:
-        """Make each chosen sentence a part that is written of on its own."""
-        writer, spelling = self.need_writer(), Spelling(self.text)
-        texts = [self.text[span.start : span.end] for span, _ in self.chosen]
-        cut = writer.tokenizer.encode(texts, with_offsets=True)
-        spans = [span for span, _ in self.chosen]
-        self.parts = [
-            Part.of(writer, self.text, spelling, span, own)
-            for span, own in zip(spans, cut, strict=True)
-            if len(own.ids)
-        ]
-
 
 def read(wish: Wish, items: Sequence[Item], *, streams: bool) -> list[ItemError | None]:
     """Read each item's text and plan its summary; return what is wrong with it, ``None`` where it can be summarized."""
@@ -83,6 +71,19 @@ def read(wish: Wish, items: Sequence[Item], *, streams: bool) -> list[ItemError 
         else:
             found.append(None)
     return found
+
+
+def rewrite_chosen(items: Sequence[Item]) -> None:
+    """Make each chosen sentence of each item a part that is written of on its own."""
+    for item in items:
+        writer, spelling = item.need_writer(), Spelling(item.text)
+        spans = [span for span, _ in item.chosen]
+        cut = writer.tokenizer.encode([item.text[span.start : span.end] for span in spans], with_offsets=True)
+        item.parts = [
+            Part.of(writer, item.text, spelling, span, tokens)
+            for span, tokens in zip(spans, cut, strict=True)
+            if len(tokens.ids)
+        ]
 
 
 def _read(wish: Wish, item: Item, *, streams: bool) -> None:
