@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Tokens = Sequence[str]
+Tokens = Sequence[str] | Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,24 @@ def oracle(sentences: Sequence[Tokens], references: Sequence[Tokens], most: int)
     return sorted(chosen)
 
 
+class SetScorer:
+    """Scores sets of a document's sentences by the mean of ROUGE-1 and ROUGE-2 F, many at once."""
+
+    def __init__(
+        self, sentences: Sequence[Tokens] | Sequence[NDArray[np.int32]], reference: Tokens | NDArray[np.int32]
+    ) -> None:
+        said = [list(sentence) for sentence in sentences]
+        self._counts = [_counted(said, list(reference), size) for size in (1, 2)]
+
+    def score(self, sets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return float64[K] for the places int64[K, M] of M sentences each."""
+        found = []
+        for one in self._counts:
+            hits = np.minimum(one.sentences[sets].sum(axis=1), one.reference).sum(axis=1)  # [K]
+            found.append(2 * hits / np.maximum(one.sentence_totals[sets].sum(axis=1) + one.reference_total, 1))
+        return np.mean(found, axis=0)  # [K]
+
+
 def gains(sentences: Sequence[Tokens], reference: Tokens) -> NDArray[np.float32]:
     """Return the mean of ROUGE-1 and ROUGE-2 F of each sentence alone, float32[S]."""
     if not sentences:
@@ -72,9 +90,9 @@ def _counted(sentences: Sequence[Tokens], reference: Tokens, size: int) -> _Coun
     return _Counts(np.array(list(wanted.values()), dtype=np.float64), table, sum(wanted.values()), totals)
 
 
-def _grams(tokens: Tokens, size: int) -> Counter[tuple[str, ...]]:
+def _grams(tokens: Tokens, size: int) -> Counter[tuple[str | int, ...]]:
     return Counter(_runs(tokens, size))
 
 
-def _runs(tokens: Tokens, size: int) -> "zip[tuple[str, ...]]":
+def _runs(tokens: Tokens, size: int) -> "zip[tuple[str | int, ...]]":
     return zip(*(tokens[at:] for at in range(size)), strict=False)

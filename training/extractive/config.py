@@ -1,0 +1,154 @@
+"""One TOML file says everything about the training of a summarizer that quotes."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from training.config import (
+    LoopConfig,
+    ModelConfig,
+    Name,
+    NotNegative,
+    Positive,
+    Share,
+    TokenizerConfig,
+    read_table,
+    validated,
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class DocumentConfig(_Strict):
+    """What is read of a document: its first sentences, and the first tokens of each."""
+
+    max_sentences: Positive
+    max_sentence_tokens: Positive
+
+
+class NetworkConfig(_Strict):
+    """Sizes of the network, `hidden` being a direction's, and dropout rates that hold in training alone."""
+
+    embedding: Positive
+    hidden: Positive
+    document_hidden: Positive
+    positions: Positive = 50
+    word_dropout: Share = 0.0
+    embedding_dropout: Share = 0.0
+    output_dropout: Share = 0.0
+
+    def cells(self, embedding: int, hidden: int) -> ModelConfig:
+        """Return what `FusedEncoder` wants to know of one of its two encoders."""
+        return ModelConfig(
+            embedding=embedding, hidden=hidden, attention=1, word_dropout=0.0, embedding_dropout=0.0, output_dropout=0.0
+        )
+
+
+class FitConfig(_Strict):
+    """The fit; a batch holds at most `max_rows` documents and `max_cells` = sentences x longest of all of them.
+
+    With `minutes` the rate falls by the clock where that is ahead of the steps, and the fit ends with it. From the
+    share `reward_from` of the fit on, the loss has `reward_weight` parts of reinforcement on ROUGE (Dong et al. 2018,
+    BanditSum), of `samples` draws a document, beside one of the labels'.
+    """
+
+    epochs: Positive
+    minutes: Annotated[float, Field(gt=0.0)] | None = None
+    max_cells: Positive
+    max_rows: Positive
+    precision: Literal["32", "bf16"] = "bf16"
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    warmup: Share = 0.02
+    final_rate: Share = 0.02
+    weight_decay: NotNegative = 0.01
+    gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
+    ema_decay: Share = 0.998
+    reward_from: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    reward_weight: NotNegative = 0.0
+    samples: Positive = 16
+    patience: Positive = 5
+    dev_rows: Positive = 300
+    checkpoint_every_steps: Positive = 200
+
+    def loop(self, max_train_tokens: int) -> LoopConfig:
+        """Return what the trainer and the schedule want to know."""
+        shared = self.model_dump(
+            include=set(LoopConfig.model_fields) & set(type(self).model_fields), exclude_defaults=False
+        )
+        return LoopConfig(**shared, max_train_tokens=max_train_tokens, label_smoothing=0.0)
+
+
+class ExtractSet(_Strict):
+    """One set of documents with summaries: what of it is trained on, and what the card says of it.
+
+    `rows` are the first rows of the training split that are read, `rows_per_epoch` its weight; `sentences` are how many
+    are quoted for a summary, in its labels as in its figures.
+    """
+
+    name: Name
+    rows: Positive | None = None
+    rows_per_epoch: Positive
+    sentences: Positive
+    title: str
+    source: str
+    licence: str
+
+
+class QuotingConfig(_Strict):
+    """The request option `sentences`, and the weights of redundancy to choose from on dev."""
+
+    most_sentences: Positive
+    sentences: Positive
+    redundancies: tuple[NotNegative, ...] = Field((0.0,), min_length=1)
+
+
+class GateConfig(_Strict):
+    """What a package must reach: difference of scores, share of quotes that int8 leaves as they are, what it costs."""
+
+    parity: Annotated[float, Field(gt=0.0)] = 1e-4
+    int8_equal: Annotated[float, Field(ge=0.0, le=1.0)] = 0.9
+    int8_points: NotNegative = 0.2
+
+
+class ExtractConfig(_Strict):
+    """Everything about a run."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    version: Positive
+    task: Literal["extract"]
+    language: Literal["en", "zh"]
+    summary: str
+    limits: tuple[str, ...]
+    seed: int
+    tokenizer: TokenizerConfig
+    document: DocumentConfig
+    model: NetworkConfig
+    loop: FitConfig
+    quoting: QuotingConfig
+    gates: GateConfig = GateConfig()
+    sets: tuple[ExtractSet, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [one.name for one in self.sets]
+        if len(set(names)) < len(names):
+            raise ValueError(f"sets: a name occurs twice in {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_document_fits(self) -> Self:
+        most = self.document.max_sentences * self.document.max_sentence_tokens
+        if self.tokenizer.max_tokens != most:
+            raise ValueError(
+                f"tokenizer.max_tokens = {self.tokenizer.max_tokens}: expected {most}, "
+                "document.max_sentences times document.max_sentence_tokens"
+            )
+        return self
+
+
+def load(path: Path) -> ExtractConfig:
+    """Read a run's TOML file; `ConfigError` names the file, the key and what was expected."""
+    return validated(ExtractConfig, read_table(path), str(path))
