@@ -38,6 +38,7 @@ from training.baselines.measure import BASELINES, measure, named
 from training.baselines.table import record, table
 from training.config import RunConfig, find, load
 from training.data import read_split
+from training.dispatch import verbs_of
 from training.errors import DataError, TrainingError
 from training.own.make import Request, make
 from training.own.table import Form
@@ -65,6 +66,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 def prepare(config: ConfigPath, data: Data, runs: Runs = Path("runs")) -> None:
     """Train the tokenizer and encode the training and dev splits."""
     with _complaints():
+        if verbs := verbs_of(config):
+            verbs.prepare(config, data, runs, _say)
+            return
         if training.summarize.config.is_one(config):
             writer = training.summarize.config.load(config)
             training.summarize.prepare.prepare(writer, data, RunPaths(runs / writer.name), _say)
@@ -155,6 +159,8 @@ def train(
                 table, form, task, dev, test, name, language, minutes, seed, skip_bad, resume, models, runs
             )
             typer.echo(make(request, _say))
+        elif config is not None and (verbs := verbs_of(config)):
+            verbs.train(config, runs, _say, resume=resume)
         elif config is not None and training.summarize.config.is_one(config):
             writer = training.summarize.config.load(config)
             written = RunPaths(runs / writer.name)
