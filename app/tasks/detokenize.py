@@ -15,7 +15,10 @@ SPACE = "▁"
 _BREAKS = {"\n", "<nl>"}
 _WORD = re.compile(r"[^\W\d_]+")
 _ENDS_A_SENTENCE = re.compile(r"[.!?:。！？\n]")
-_RAISING_SHARE = 0.5
+_RAISING_SHARE = 0.25
+"""Of a text's sentences; a chat whose turns begin with names raises few others."""
+_SHOUTED = 3
+"""A word of so many letters that is nothing but capitals is an emphasis where it is a plain one: "SHE", not "US"."""
 # Without a sentence to begin, these are lower-case, though the source may have them nowhere but at its beginnings.
 _PLAIN = """
 a an the this that these those and but or nor so yet if as at by for from in into of off on onto out over to up with
@@ -25,6 +28,16 @@ can could may might must shall should not no yes some any all each every many mo
 didn doesn isn aren wasn weren won wouldn couldn shouldn hasn haven hadn
 """
 _PLAIN_WORDS = frozenset(_PLAIN.split())
+_SHORTENED = frozenset(
+    ["mr", "mrs", "ms", "dr", "st", "jr", "sr", "vs", "no", "inc", "co", "corp", "gen", "sen", "gov"]
+)
+"""A full stop after one of these, or after a single letter, ends no sentence."""
+_RAISED = """
+monday tuesday wednesday thursday friday saturday sunday january february april june july august september october
+november december christmas american british chinese english european french german indian italian japanese korean
+russian spanish mr mrs dr
+"""
+_RAISED_WORDS = frozenset(_RAISED.split())
 
 
 class Spelling:
@@ -33,28 +46,32 @@ class Spelling:
     def __init__(self, text: str) -> None:
         inside: dict[str, Counter[str]] = {}
         self._at_beginnings: dict[str, str] = {}
+        self._beginnings: set[int] = set()
         beginnings, raised, end = 0, 0, 0
         for found in _WORD.finditer(text):
             word, gap = found.group(), text[end : found.start()]
             if end == 0 or _ENDS_A_SENTENCE.search(gap):
                 beginnings, raised = beginnings + 1, raised + word[0].isupper()
                 self._at_beginnings.setdefault(word.lower(), word)
+                self._beginnings.add(found.start())
             else:
                 inside.setdefault(word.lower(), Counter())[word] += 1
             end = found.end()
         self._usual = {word: spellings.most_common(1)[0][0] for word, spellings in inside.items()}
         self.raises = raised > _RAISING_SHARE * beginnings
 
-    def spelled(self, word: str, copied: str | None) -> str:
-        """Return a lower-case ``word`` as the source spells it, best as in the place it was ``copied`` from."""
-        if copied is not None and (copied != self._at_beginnings.get(word) or _is_initial(word)):
+    def spelled(self, word: str, copied: str | None, place: int) -> str:
+        """Return a lower-case ``word`` as the text spells it, best as where it was ``copied`` from, at ``place``."""
+        usual, beginning = self._usual.get(word), self._at_beginnings.get(word)
+        if self.raises and word in _PLAIN_WORDS:
+            found = copied or usual or word
+            return word if found.istitle() or len(word) >= _SHOUTED else found
+        if copied is not None and (place not in self._beginnings or len(word) == 1):
             return copied
-        usual = self._usual.get(word)
-        if usual is not None:
-            return usual
-        if word in self._at_beginnings:
-            return word if word in _PLAIN_WORDS else self._at_beginnings[word]
-        return "I" if word == "i" and self.raises else word
+        if usual is not None or beginning is not None:
+            return usual or beginning or word
+        raised = self.raises and (word == "i" or word in _RAISED_WORDS)
+        return word[:1].upper() + word[1:] if raised else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +123,7 @@ class Detokenizer:
         self._begins = True
         self._break = False
         self._empty = True
+        self._last = ""
 
     def add(self, token: int, copied_from: int | None = None) -> str:
         """Take the next token, and its place in the source where it was copied; return the text now certain."""
@@ -139,30 +157,27 @@ class Detokenizer:
         text = self._spelled(word) if self._recase else word.text
         before = "" if self._empty else "\n" if self._break else " " if word.spaced else ""
         if any(sign.isalnum() for sign in text):
-            self._begins = False
+            self._begins, self._last = False, text.lower()
         elif _ENDS_A_SENTENCE.search(text) and ":" not in text:
-            self._begins = True
+            self._begins = text != "." or not (len(self._last) == 1 or self._last in _SHORTENED)
         self._empty = self._break = False
         return before + text
 
     def _spelled(self, word: _Word) -> str:
         lower = word.text.lower()
-        text = self._source.spelling.spelled(lower, self._copied(word, lower))
-        begins = self._begins or self._break
+        copied, place = self._copied(word, lower)
+        text = self._source.spelling.spelled(lower, copied, place)
+        begins = self._break or (self._begins and (word.spaced or self._empty))
         return text[:1].upper() + text[1:] if begins and self._source.spelling.raises and text.islower() else text
 
-    def _copied(self, word: _Word, lower: str) -> str | None:
-        """Return the source's text where the whole word was copied from one run of it."""
+    def _copied(self, word: _Word, lower: str) -> tuple[str | None, int]:
+        """Return the source's text where the whole word was copied from one run of it, and where that begins."""
         first = word.places[0]
         if first is None or word.places != list(range(first, first + len(word.places))):
-            return None
+            return None, 0
         text = self._source.span(first, first + len(word.places) - 1)
-        return text if text.lower() == lower or len(text) == len(lower) else None
-
-
-def _is_initial(word: str) -> bool:
-    """Tell whether a word is one letter, as in "U.S.", and no article."""
-    return len(word) == 1 and word != "a"
+        place = self._source.offsets[first + len(word.places) - 1][1] - len(text)
+        return (text if text.lower() == lower or len(text) == len(lower) else None), place
 
 
 def _kind(sign: str) -> str:

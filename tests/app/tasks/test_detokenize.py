@@ -99,6 +99,18 @@ def test_a_sentence_begins_with_a_capital_where_the_sources_do() -> None:
     assert "".join(written(said, "it rained. we left.")) == "rain. more rain\ni left"
 
 
+def test_a_plain_word_loses_the_capital_of_a_beginning_and_of_an_emphasis() -> None:
+    text, offsets = "As I said. Sam, SHE left.", [(0, 2), (2, 4), (4, 9), (11, 14), (15, 19), (19, 24)]
+    said = [("▁sam", 3), ("▁left", 5), (",", None), ("▁as", 0), ("▁she", 4), ("▁said", 2)]
+    assert "".join(written(said, text, offsets)) == "Sam left, as she said"
+
+
+def test_a_weekday_has_its_capital_and_a_full_stop_within_a_name_begins_nothing() -> None:
+    said = [("▁mr", None), (".", None), ("▁x", None), ("▁on", None), ("▁friday", None), (",", None), ("▁8", None)]
+    said += [("▁p", None), (".", None), ("m", None), (".", None)]
+    assert "".join(written(said, "They met. We left.")) == "Mr. x on Friday, 8 p.m."
+
+
 def test_an_unknown_token_takes_its_text_from_the_source_and_without_a_place_says_nothing() -> None:
     said = [("▁the", 0), ("<unk>", 1), ("<unk>", None), ("!", None)]
     assert "".join(written(said, "The ☃", [(0, 3), (4, 5)])) == "The ☃!"
