@@ -35,7 +35,12 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "int8"] = Field(
         "auto", description="Which graph of a package is opened; auto takes the fastest that the provider runs."
     )
-    threads: int = Field(0, ge=0, le=256, description="Inference threads a process; 0 means one a usable core.")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Inference threads a process, and as many for summaries; 0 means one a usable core.",
+    )
     max_batch_cells: int = Field(
         1024, ge=1, description="Cells (rows x longest row, padding counted) that one batch may hold."
     )

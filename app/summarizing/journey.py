@@ -5,11 +5,9 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from app.errors import InvalidRequest, ItemError, ModelNotFound, TooManyItems, UnsupportedLanguage
+from app.errors import ItemError, TooManyItems
 from app.exchange import Failure
 from app.metrics import NO_MODEL, Metrics
-from app.modelpack.manifest import Task
-from app.routing import Router
 from app.runtime.extractor import Extractor
 from app.runtime.model import Model
 from app.runtime.registry import Registry
@@ -18,6 +16,7 @@ from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder, Order, Written
 from app.settings import Settings
 from app.summarizing.parts import Part, Reciter, Tell, finish_reason, joined
+from app.summarizing.places import Places
 from app.summarizing.reading import Item, read, rewrite_chosen
 from app.summarizing.wishes import Delta, Quoted, Summarized, SummaryReply, Wish
 from app.tasks.extract import choose
@@ -49,10 +48,9 @@ class Summaries:
     def __init__(
         self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batcher, decoder: Decoder
     ) -> None:
-        self._registry = registry
         self._settings = settings
         self._metrics = metrics
-        self._router = Router(registry, settings.max_item_chars)
+        self._places = Places(registry, settings.max_item_chars)
         self._batcher = batcher
         self._decoder = decoder
 
@@ -93,66 +91,14 @@ class Summaries:
         return reply
 
     def _route(self, request: _Request) -> list[Item]:
-        named = self._named(request.wish)
+        named = self._places.named(request.wish)
         items = []
         for index, text in enumerate(request.wish.texts):
             try:
-                items.append(self._item(request.wish, named, index, text))
+                items.append(self._places.item(request.wish, named, index, text))
             except ItemError as error:
                 self._fail(request, None, Failure(index, error))
         return items
-
-    def _named(self, wish: Wish) -> Model | None:
-        """Return the package that the caller names; ``InvalidRequest`` where it cannot do what is asked for."""
-        if wish.model is None:
-            if wish.version is not None:
-                raise InvalidRequest(f"version is {wish.version} without model; expected the name of a package with it")
-            return None
-        task: Task = "extract" if self._registry.task_of(wish.model) == "extract" else "summarize"
-        model = self._registry.get(task, wish.model, wish.version)
-        if (task, wish.method) in {("extract", "abstractive"), ("summarize", "extractive")}:
-            raise InvalidRequest(
-                f"method is {wish.method!r} and model {wish.model!r} is for {task}; expected 'auto', or another model"
-            )
-        return model
-
-    def _item(self, wish: Wish, named: Model | None, index: int, text: str) -> Item:
-        self._router.check(text)
-        language = self._router.language(text, wish.language)
-        writer: Model | None = None
-        quoter: Model | None = None
-        if isinstance(named, Extractor) or wish.method == "extractive":
-            quoter, language = self._router.find("extract", language, named, wish.version)
-        elif named is not None or wish.method == "abstractive":
-            writer, language = self._router.find("summarize", language, named, wish.version)
-        else:
-            writer = self._default("summarize", language)
-            found = writer or self._default("extract", language)
-            if found is None:
-                raise self._unserved(language)
-            language = language or found.manifest.languages[0]
-        if wish.method == "auto" and quoter is None:
-            quoter = self._default("extract", language)
-        return Item(
-            index,
-            text,
-            language,
-            writer if isinstance(writer, Summarizer) else None,
-            quoter if isinstance(quoter, Extractor) else None,
-        )
-
-    def _unserved(self, language: str | None) -> ItemError | ModelNotFound:
-        served = sorted({*self._registry.languages("summarize"), *self._registry.languages("extract")})
-        if not served:
-            return ModelNotFound("no model that summarizes is here; GET /v1/models lists those that are")
-        return UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
-
-    def _default(self, task: Task, language: str | None) -> Model | None:
-        """Return a task's package for a language, ``None`` where there is none."""
-        try:
-            return self._router.find(task, language)[0]
-        except (ModelNotFound, UnsupportedLanguage):
-            return None
 
     async def _read(self, request: _Request, items: list[Item]) -> list[Item]:
         """Return the items that can be summarized; the others become failures."""
