@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+import numpy as np
 import structlog
 from fastapi import FastAPI
 
@@ -18,6 +19,8 @@ from app.modelpack.manifest import CLASSIFYING, TASKS, Task
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
+from app.runtime.roster import Draft
+from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
@@ -128,6 +131,14 @@ class Parts:
         self._batcher.start()
         self._decoder.start()
 
+    def _learn(self) -> None:
+        """Let the decoder learn what steps cost, with as many beams as requests will mostly have."""
+        for model in self.registry.ready:
+            if isinstance(model, Summarizer):
+                ids, kinds = np.array([model.manifest.tokenizer.unk_id], np.int64), model.generation.kinds
+                for beams in {1, *(int(kind.beams.default) for kind in kinds.values())}:
+                    self._decoder.learn(model, Draft(ids, next(iter(kinds))), beams)
+
     async def _close(self) -> None:
         await asyncio.to_thread(self._decoder.close)
         await asyncio.to_thread(self._batcher.close)
@@ -136,6 +147,7 @@ class Parts:
         """Open every package and say what came of it."""
         try:
             await asyncio.to_thread(self.registry.open_all)
+            await asyncio.to_thread(self._learn)
         except Exception:
             log.exception("models_unopened")  # the process stays up and not ready, which an operator sees
             return

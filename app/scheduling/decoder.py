@@ -116,6 +116,10 @@ class Decoder:
         for thread in self._threads:
             thread.start()
 
+    def learn(self, writer: Writer, draft: Draft, beams: int) -> None:
+        """Measure what a writer's steps cost before anyone waits for one: some tens of steps of its graph."""
+        self._costs.learn((writer, beams), draft, Options(max_tokens=1, beams=beams))
+
     async def submit(
         self, writer: Writer, orders: Sequence[Order], timeout_s: float, on_token: OnToken | None = None
     ) -> Written:

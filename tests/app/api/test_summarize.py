@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.app.api.conftest import MakeClient
-from tests.packages import copy_tiny
+from tests.packages import copy_tiny, edit_manifest
 from tests.parrot import parrot, weigher
 
 HEADLINE = "The quick brown fox jumps over the lazy dog."
@@ -124,6 +124,21 @@ def test_max_tokens_cuts_and_says_so(client: TestClient) -> None:
     result = only(client, HEADLINE, max_tokens=3)
     assert (result["summary_tokens"], result["finish_reason"]) == (3, "length")
     assert HEADLINE.startswith(result["summary"])
+
+
+def test_an_option_that_is_left_open_gives_way_to_one_that_is_set(make_client: MakeClient, tmp_path: Path) -> None:
+    folder = parrot(tmp_path)
+
+    def between_5_and_8(manifest: dict[str, Any]) -> None:
+        kind = manifest["generation"]["kinds"]["headline"]
+        kind["min_tokens"]["default"], kind["max_tokens"]["default"] = 5, 8
+
+    edit_manifest(folder, between_5_and_8)
+    client = make_client(tmp_path)
+    assert only(client, HEADLINE)["summary_tokens"] == 8
+    assert only(client, HEADLINE, max_tokens=3)["summary_tokens"] == 3
+    assert only(client, HEADLINE, min_tokens=11)["summary_tokens"] == 11
+    assert only(client, "Dog")["summary_tokens"] >= 5
 
 
 def test_a_text_longer_than_is_read_says_truncated(client: TestClient) -> None:
