@@ -40,8 +40,9 @@ train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_
 	$(BIN)/sluice-train export $(CONFIG)
 	$(BIN)/sluice-train pack $(CONFIG)
 
-bench: .venv/dev ## Measure this service beside a bare loop and a naive service (needs wrk)
+bench: .venv/dev ## Measure this service beside bare loops, a naive service and static batches (needs wrk)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.decoding
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -1,11 +1,11 @@
--- wrk -s load.lua URL -- BODIES: POSTs the lines of BODIES in turn and prints one JSON line at the end.
+-- wrk -s load.lua URL -- BODIES PATH: POSTs the lines of BODIES to PATH in turn and prints one JSON line at the end.
 local requests, at = {}, 0
 
 function init(args)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
   for line in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format(nil, "/v1/sentiment", nil, line)
+    requests[#requests + 1] = wrk.format(nil, args[2], nil, line)
   end
 end
 

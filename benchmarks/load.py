@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.service import Service
 
@@ -33,18 +34,9 @@ class Load:
 
 def drive(service: Service, kind: str, texts: list[str], *, connections: int, seconds: int, items: int = 1) -> Load:
     """POST ``texts``, ``items`` of them a request, over so many connections for so long."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise SystemExit("wrk is not installed; expected it on the path (Debian: apt-get install wrk)")
     groups = [texts[at : at + items] for at in range(0, len(texts) - items + 1, items)]
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl") as bodies:
-        bodies.writelines(json.dumps({"inputs": group if items > 1 else group[0]}) + "\n" for group in groups)
-        bodies.flush()
-        before = service.cpu_s()
-        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), service.url, "--", bodies.name]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        spent = service.cpu_s() - before
-    found = json.loads(next(line for line in printed.splitlines() if line.startswith("JSON "))[5:])
+    bodies = [{"inputs": group if items > 1 else group[0]} for group in groups]
+    found, spent = post(service, "/v1/sentiment", bodies, connections=connections, seconds=seconds)
     return Load(
         kind=kind,
         connections=connections,
@@ -53,5 +45,33 @@ def drive(service: Service, kind: str, texts: list[str], *, connections: int, se
         p50_ms=found["p50_ms"],
         p99_ms=found["p99_ms"],
         cpu_s_per_1k=1000 * spent / max(1, found["requests"]),
-        errors=found["errors"],
+        errors=int(found["errors"]),
     )
+
+
+def post(
+    service: Service,
+    path: str,
+    bodies: list[dict[str, Any]],
+    *,
+    connections: int,
+    seconds: int,
+    timeout_s: int = 2,
+) -> tuple[dict[str, float], float]:
+    """POST ``bodies`` in turn over so many connections for so long.
+
+    Returns what wrk counted (requests, seconds, p50_ms, p99_ms, errors) and the service's CPU seconds.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise SystemExit("wrk is not installed; expected it on the path (Debian: apt-get install wrk)")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl") as file:
+        file.writelines(json.dumps(body) + "\n" for body in bodies)
+        file.flush()
+        before = service.cpu_s()
+        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{timeout_s}s", "-s", str(_SCRIPT)]
+        command += [service.url, "--", file.name, path]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        spent = service.cpu_s() - before
+    found: dict[str, float] = json.loads(next(line for line in printed.splitlines() if line.startswith("JSON "))[5:])
+    return found, spent

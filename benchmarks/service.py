@@ -1,6 +1,7 @@
 """The service as a process of its own, with its settings' defaults, and what it costs."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,12 @@ class Service:
         """Return the user and system CPU seconds that the process has used."""
         fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def metric(self, name: str) -> float:
+        """Return a metric's value, summed over its labels."""
+        with urllib.request.urlopen(f"{self.url}/metrics") as answer:  # noqa: S310 - our own loopback address
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{.*\}})? ", line))
 
     def pss_mb(self) -> float:
         """Return the process's proportional memory in MB."""

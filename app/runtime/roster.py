@@ -209,11 +209,14 @@ class Roster:
             self._run(asks, feeds, middle, high, found)
             return
         sources = _sources(ids, copied, coverage - part["coverage"], part["ids"])  # [rows, beams, k]
-        lists = (array.tolist() for array in (ids, logps, copied, sources))
-        for at, (own_ids, own_logps, own_copied, own_sources) in enumerate(zip(*lists, strict=True)):
-            live, length = len(asks[low + at].tokens), self._lens[low + at]
-            own = own_ids[:live], own_logps[:live], own_copied[:live], own_sources[:live]
-            found.append(Found(*own, coverage[at, :live, :length]))
+        lists = zip(ids.tolist(), logps.tolist(), copied.tolist(), sources.tolist(), strict=True)
+        for at, (own_ids, own_logps, own_copied, own_sources) in enumerate(lists):
+            live, own_coverage = len(asks[low + at].tokens), coverage[at, :, : self._lens[low + at]]  # [beams, T]
+            if live == self.beams:
+                found.append(Found(own_ids, own_logps, own_copied, own_sources, own_coverage))
+            else:
+                own = own_ids[:live], own_logps[:live], own_copied[:live], own_sources[:live]
+                found.append(Found(*own, own_coverage[:live]))
         self._state[low:high] = state  # [rows, beams, S]
         self._coverage[low:high] = coverage  # [rows, beams, W]
 
@@ -273,13 +276,15 @@ def _sources(ids: Ids, copied: Floats, attention: Floats, source: Ids) -> Ids:
     return places
 
 
-def _filled(values: Sequence[T], beams: int) -> list[T]:
+def _filled(values: Sequence[T], beams: int) -> Sequence[T]:
     """Return one value a beam: beams that are not live repeat the first, and what they find is not looked at."""
-    return [*values, *[values[0]] * (beams - len(values))]
+    return [*values, *[values[0]] * (beams - len(values))] if len(values) < beams else values
 
 
 def _banned(asks: Sequence[Ask], beams: int) -> Ids:
-    most = max(1, *(len(bans) for ask in asks for bans in ask.banned))
+    most = max(len(bans) for ask in asks for bans in ask.banned)
+    if not most:
+        return np.full((len(asks), beams, 1), NOTHING, np.int64)  # [rows, beams, 1]
     nothing = [NOTHING] * most
     lists = [[[*bans, *nothing[len(bans) :]] for bans in _filled(ask.banned, beams)] for ask in asks]
     return np.array(lists, np.int64)  # [rows, beams, bans]

@@ -35,7 +35,7 @@ class Stepped:
 
 @dataclass(slots=True)
 class Turn:
-    """What one turn of a crew did, in order: texts read, a step, tokens decided in beams of one, rows that ended.
+    """What one turn of a crew did, in order: texts read, a step, tokens that somebody listens for, rows that ended.
 
     ``reads``: each row with the start and the end of its reading. ``drops``: rows that nobody waited for any more.
     """
@@ -48,8 +48,13 @@ class Turn:
 
     @property
     def freed(self) -> bool:
-        """Whether rows are done with, so that there is something to tell and room for others."""
+        """Whether rows are done with, so that there is room for others."""
         return bool(self.ends or self.drops)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits to hear of it; what is only counted may be told with the next turn that is."""
+        return bool(self.ends or self.drops or self.tokens)
 
 
 @dataclass(slots=True)
@@ -190,6 +195,6 @@ def _advance(row: Row, found: Found | Exception, turn: Turn) -> Summary | Except
         search.tell(found)
     except ValueError as broken:
         return broken
-    if search.length > before and row.options.beams == 1 and search.latest is not None:
+    if row.listened and search.length > before and search.latest is not None:
         turn.tokens.append((row, search.latest))
     return search.best() if search.done else None

@@ -8,6 +8,7 @@ the row that failed, at its deadline, or at shutdown.
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
 from app.runtime.roster import Draft, Writer
 from app.scheduling.cost import Costs, StepCost, measure
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
-from app.scheduling.slots import Job, Room, Row, Slots
+from app.scheduling.slots import Held, Job, Room, Row, Slots
 from app.tasks.generate import Options, Search, Summary, Token
 
 OnToken = Callable[[int, Token], None]
@@ -99,6 +100,7 @@ class Decoder:
         self._observer = observer
         self._clock = clock
         self._costs = Costs(cost)
+        self._turns: deque[Turn] = deque()
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: set[_Pending] = set()
@@ -198,7 +200,8 @@ class Decoder:
         )
         for at, order in enumerate(orders):
             search = Search(order.options, writer.bos_id, writer.eos_id)
-            pending.rows.append(Row(pending, at, order.draft, order.options, search))
+            listened = on_token is not None and order.options.beams == 1
+            pending.rows.append(Row(pending, at, order.draft, order.options, search, listened=listened))
         return pending
 
     def _wake_soon(self) -> None:
@@ -212,7 +215,7 @@ class Decoder:
         self._slots.wake()
 
     def _work(self, at: int) -> None:
-        crew = Crew(self._costs, self._clock)
+        crew, held = Crew(self._costs, self._clock), Held()
         while not self._slots.closed:
             turn = Turn()
             crew.sweep(turn)
@@ -221,22 +224,30 @@ class Decoder:
             self._admit(at, crew, turn)
             if not crew.idle:
                 crew.step(turn)
-            self._slots.hold(at, crew.held)
-            self._tell(self._turned, turn)
+            if turn.reads or turn.freed or crew.held != held:
+                held = crew.held
+                self._slots.hold(at, held)
+            self._turns.append(turn)
+            if turn.urgent:
+                self._tell(self._turned)
 
     def _admit(self, at: int, crew: Crew, turn: Turn) -> None:
         """Read waiting texts, one where it is this thread's turn, and more for as long as a step takes.
 
         Those that are being written would wait for more; those that wait would come in too slowly for less.
         """
-        started = self._clock()
-        while (row := self._slots.take(at, crew.cells_with, block=crew.idle and not turn.freed)) is not None:
+        started, idle = self._clock(), crew.idle and not turn.freed
+        while idle or self._slots.waiting_rows:
+            row = self._slots.take(at, crew.cells_with, block=idle)
+            if row is None:
+                return
             crew.admit(row, turn)
             if self._clock() - started >= crew.step_s:
                 return
+            idle = False
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
-        """Wake the event loop, once for a whole turn."""
+        """Wake the event loop, once for all rows of a turn."""
         if self._loop is None:
             return
         try:
@@ -244,7 +255,13 @@ class Decoder:
         except RuntimeError:  # the loop is closed, so nobody waits any more
             self._open = False
 
-    def _turned(self, turn: Turn) -> None:
+    def _turned(self) -> None:
+        """Do what the turns since the last time call for; most often there is one."""
+        while self._turns:
+            self._take_note(self._turns.popleft())
+        self._tell_queue()
+
+    def _take_note(self, turn: Turn) -> None:
         for row, started, ended in turn.reads:
             written = _pending(row).written
             written.started = written.started or started
@@ -257,7 +274,6 @@ class Decoder:
             self._decided(_pending(row), row.index, token)
         for row, end in turn.ends:
             self._ended(row, end)
-        self._tell_queue()
 
     def _decided(self, job: _Pending, index: int, token: Token) -> None:
         if job.on_token is None or job.gone:

@@ -34,6 +34,8 @@ class Row:
     draft: Draft
     options: Options
     search: Search
+    listened: bool = False
+    """Whether somebody listens for its tokens, which a beam of one decides one by one."""
     first: float = 0.0
     """When its first step ended, on ``time.monotonic``; 0 before that."""
     stepped: float = 0.0

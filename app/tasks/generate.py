@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float32]
 Reason = Literal["eos", "length", "deadline"]
 REASONS: tuple[Reason, ...] = ("eos", "length", "deadline")
 
+_NOT_A_NUMBER = "a log-probability is not a number; expected 0 or less"
 _LEAST_COVERAGE = 1e-6
 """What a source position without any attention counts as, since the logarithm of 0 would rule the summary out."""
 
@@ -151,6 +152,35 @@ class _Beam:
     last: tuple[int, ...] = ()
     followers: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
+    def forked(self) -> "_Beam":
+        """Return the same, to go on another way."""
+        return _Beam(self.logp, self.node, self.last, self.followers.copy())
+
+    def add(self, token: Token, block_ngram: int) -> None:
+        """Go on with a token."""
+        self.logp += token.logp
+        self.node = _Node(token, self.node)
+        if block_ngram:
+            last = self.last
+            if len(last) == block_ngram - 1:
+                self.followers[last] = (*self.followers.get(last, ()), token.id)
+                last = last[1:]
+            self.last = (*last, token.id) if block_ngram > 1 else ()
+
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        """The ids that would repeat a run of ``block_ngram`` tokens."""
+        return self.followers.get(self.last, ())
+
+    @property
+    def tokens(self) -> list[Token]:
+        """All of them, first to last."""
+        found, node = [], self.node
+        while node is not None:
+            found.append(node.token)
+            node = node.before
+        return found[::-1]
+
 
 class Search:
     """One text's search, a step at a time."""
@@ -192,23 +222,14 @@ class Search:
         """Take what the step found for the last ``ask``; ``ValueError`` where it is not a number."""
         if self._over:
             raise RuntimeError("This is a bug: a search that is done was told more")
-        grown, parents = [], []
-        for rank, (total, parent, next_id, place) in enumerate(self._candidates(found)):
-            if next_id != self._eos_id:
-                logp, copied = found.logps[parent][place], found.copied[parent][place]
-                grown.append(self._grown(parent, total, Token(next_id, logp, copied, found.sources[parent][place])))
-                parents.append(parent)
-                if len(grown) == self.options.beams:
-                    break
-            elif rank < self.options.beams:
-                self._end(self._live[parent], total, found.coverage[parent])
-        if not grown:  # all that could follow has ended or is banned
+        beams, parents = self._one(found) if self.options.beams == 1 else self._several(found)
+        if not beams:  # all that could follow has ended or is banned
             self._over = True
             return
-        self._live = grown
+        self._live = beams
         self._length += 1
         self._coverage = found.coverage[parents] if self.options.coverage_penalty else None
-        self._ask = Ask([beam.last[-1] for beam in grown], parents, [self._banned(beam) for beam in grown])
+        self._ask = Ask([beam.node.token.id for beam in beams if beam.node], parents, [*map(self._banned, beams)])
         self._over = self._length == self.options.max_tokens or self._settled()
 
     def best(self, reason: Reason = "length") -> Summary:
@@ -221,33 +242,51 @@ class Search:
         coverages = [None] * len(self._live) if self._coverage is None else list(self._coverage)
         scores = [self._score(beam.logp, self._length, coverages[at]) for at, beam in enumerate(self._live)]
         at = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
-        return Summary(_tokens(self._live[at].node), scores[at], reason)
+        return Summary(self._live[at].tokens, scores[at], reason)
+
+    def _one(self, found: Found) -> tuple[list[_Beam], list[int]]:
+        """Let a beam of one go on in place: as ``_several``, without its cost."""
+        (beam,), token = self._live, _token(found, 0, 0)
+        if isnan(token.logp):
+            raise ValueError(_NOT_A_NUMBER)
+        if token.logp == -inf:
+            return [], []
+        if token.id == self._eos_id:
+            self._end(beam, beam.logp + token.logp, found.coverage[0])
+            return [], []
+        beam.add(token, self.options.block_ngram)
+        return self._live, [0]
+
+    def _several(self, found: Found) -> tuple[list[_Beam], list[int]]:
+        """Return the beams that go on, best first, and their parents; those that end are taken note of."""
+        grown: list[_Beam] = []
+        parents: list[int] = []
+        for rank, (total, parent, next_id, place) in enumerate(self._candidates(found)):
+            if next_id != self._eos_id:
+                beam = self._live[parent].forked()
+                beam.add(_token(found, parent, place), self.options.block_ngram)
+                grown.append(beam)
+                parents.append(parent)
+                if len(grown) == self.options.beams:
+                    break
+            elif rank < self.options.beams:
+                self._end(self._live[parent], -total, found.coverage[parent])
+        return grown, parents
 
     def _candidates(self, found: Found) -> list[tuple[float, int, int, int]]:
-        """Return each (logp of the whole, beam, id, place in the beam's row), best first."""
+        """Return each (- logp of the whole, beam, id, place among the beam's), best first; no two share beam and id."""
         every = []
         for at, beam in enumerate(self._live):
-            for place, logp in enumerate(found.logps[at]):
+            for place, (next_id, logp) in enumerate(zip(found.ids[at], found.logps[at], strict=True)):
                 if isnan(logp):
-                    raise ValueError("a log-probability is not a number; expected 0 or less")
+                    raise ValueError(_NOT_A_NUMBER)
                 if logp > -inf:
-                    every.append((beam.logp + logp, at, found.ids[at][place], place))
-        every.sort(key=_best_first)
+                    every.append((-(beam.logp + logp), at, next_id, place))
+        every.sort()
         return every
 
-    def _grown(self, parent: int, logp: float, token: Token) -> _Beam:
-        beam, size = self._live[parent], self.options.block_ngram
-        followers, last = beam.followers, (*beam.last, token.id)
-        if size and len(last) >= size:
-            if self.options.beams > 1:
-                followers = followers.copy()
-            before = last[len(last) - size : -1]
-            followers[before] = (*followers.get(before, ()), token.id)
-        return _Beam(logp, _Node(token, beam.node), _tail(last, max(1, size - 1)), followers)
-
     def _banned(self, beam: _Beam) -> list[int]:
-        size = self.options.block_ngram
-        banned = list(beam.followers.get(_tail(beam.last, size - 1), ())) if size else []
+        banned = list(beam.repeats) if beam.followers else []
         if self._length < self.options.min_tokens:
             banned.append(self._eos_id)
         return banned
@@ -256,7 +295,7 @@ class Search:
         score = self._score(logp, self._length + 1, coverage)
         self._ended += 1
         if self._best is None or score > self._best.score:
-            self._best = Summary(_tokens(beam.node), score, "eos")
+            self._best = Summary(beam.tokens, score, "eos")
 
     def _score(self, logp: float, tokens: int, coverage: Floats | None) -> float:
         """Return a hypothesis's score; ``tokens``: those that its ``logp`` speaks of, the end token among them."""
@@ -308,21 +347,10 @@ def generate(step: Step[SourceT], work: Iterable[tuple[SourceT, Search]], rows: 
                 running.pop()
 
 
-def _best_first(candidate: tuple[float, int, int, int]) -> tuple[float, int, int]:
-    total, beam, token, _ = candidate
-    return -total, beam, token
-
-
-def _tail(tokens: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return tokens[len(tokens) - size :] if size < len(tokens) else tokens
-
-
-def _tokens(node: _Node | None) -> list[Token]:
-    found = []
-    while node is not None:
-        found.append(node.token)
-        node = node.before
-    return found[::-1]
+def _token(found: Found, beam: int, place: int) -> Token:
+    return Token(
+        found.ids[beam][place], found.logps[beam][place], found.copied[beam][place], found.sources[beam][place]
+    )
 
 
 def _length_penalty(tokens: int, alpha: float) -> float:

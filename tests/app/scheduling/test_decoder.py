@@ -447,6 +447,22 @@ async def test_a_step_wakes_the_event_loop_once_for_all_its_rows(monkeypatch: py
     assert len(listened) == 24
 
 
+async def test_steps_that_nobody_waits_for_do_not_wake_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, scribe, wakes = Counts(), endless(), 0
+    loop = asyncio.get_running_loop()
+    wake = loop.call_soon_threadsafe
+
+    def counting(*arguments: Any, **more: Any) -> Any:
+        nonlocal wakes
+        wakes += threading.current_thread().name.startswith("decode-")
+        return wake(*arguments, **more)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counting)
+    async with decoder(counts) as running:
+        await running.submit(scribe, [order(1, 9, max_tokens=20)], 5)
+    assert (wakes, len(counts.steps)) == (1, 20)
+
+
 async def test_steps_tell_their_padding_and_how_long_each_row_waited() -> None:
     counts, scribe = Counts(), endless()
     async with decoder(counts) as running:
