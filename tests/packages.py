@@ -13,6 +13,8 @@ TINY = PACKAGES / "tiny" / "1"
 OTHERS = FIXTURES / "others"
 CHINESE = OTHERS / "tiny-zh" / "1"
 TOPIC = OTHERS / "tiny-topic" / "1"
+SUMMARIES = OTHERS / "tiny-summaries" / "1"
+"""Trained on tests/fixtures/data/summarization with the config of that name: it writes headlines, and sums up chats."""
 
 Edit = Callable[[dict[str, Any]], None]
 
