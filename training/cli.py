@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+import training.assess
 import training.cells_page
 import training.contrast
 import training.distill
@@ -197,6 +198,9 @@ def holdout(
 def export(config: ConfigPath, runs: Runs = Path("runs")) -> None:
     """Write the trained network as ONNX, in fp32 and int8."""
     with _complaints():
+        if verbs := verbs_of(config):
+            verbs.export(config, runs, _say)
+            return
         if training.summarize.config.is_one(config):
             writer = training.summarize.config.load(config)
             for path in training.summarize.export.export(writer, RunPaths(runs / writer.name)):
@@ -219,6 +223,9 @@ def pack(
 ) -> None:
     """Check the graphs, score them, and write the package; a graph that fails a check is refused."""
     with _complaints():
+        if verbs := verbs_of(config):
+            verbs.pack(config, data, runs, models, split=split, say=_say)
+            return
         if training.summarize.config.is_one(config):
             writer = training.summarize.config.load(config)
             written = RunPaths(runs / writer.name)
@@ -238,10 +245,25 @@ def evaluate(
     data: Data,
     split: Annotated[str, typer.Option(help="Split to score.")] = "dev",
     precision: Precisions = "auto",
+    kind: Annotated[
+        Literal["headline", "dialogue", "abstract"] | None, typer.Option(help="Of what is written, else the set's own.")
+    ] = None,
+    sentences: Annotated[int | None, typer.Option(min=1, help="That are quoted, else the set's own number.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Of documents, the first ones; else all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a package on a labelled split, through the code that serves it."""
+    """Score a package on a split, through the code that serves it: labels, or summaries by ROUGE and what they are like.
+
+    `--kind`, `--sentences` and `--rows` are for packages that summarize.
+    """
     with _complaints():
+        if training.assess.summarizes(package):
+            chosen = None if precision == "auto" else precision
+            judged = training.assess.assess(
+                package, data, data_set, split, precision=chosen, kind=kind, sentences=sentences, rows=rows
+            )
+            _show(judged, as_json=as_json)
+            return
         served = training.evaluate.open_served(package, None if precision == "auto" else precision)
         found = training.evaluate.evaluate(served, read_split(data, data_set, split, served.labels))
         about = {"model": served.package.name, "version": served.package.version, "precision": served.precision}

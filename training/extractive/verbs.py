@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.extractive import config as configs
+from training.extractive import export as exporting
+from training.extractive import pack as packing
 from training.extractive import prepare as preparing
 from training.extractive import train as training
 from training.paths import RunPaths
@@ -24,3 +26,16 @@ def train(config: Path, runs: Path, say: Say, *, resume: bool) -> None:
     paths = RunPaths(runs / run.name)
     training.train(run, paths, say, resume=resume)
     shutil.copyfile(config, paths.config)
+
+
+def export(config: Path, runs: Path, say: Say) -> None:
+    """Write the network as ONNX, in fp32 and int8."""
+    run = configs.load(config)
+    for path in exporting.export(run, RunPaths(runs / run.name)):
+        say(f"export: {path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+def pack(config: Path, data: Path, runs: Path, models: Path, *, split: str, say: Say) -> None:
+    """Check the graphs, score them, and write the package."""
+    run = configs.load(config)
+    say(f"pack: wrote {packing.pack(run, data, RunPaths(runs / run.name), models, split=split, say=say)}")
