@@ -252,7 +252,7 @@ def evaluate(
     rows: Annotated[int | None, typer.Option(min=1, help="Of documents, the first ones; else all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a package on a split, through the code that serves it: labels, or summaries by ROUGE and what they are like.
+    """Score a package on a split, through the code that serves it: its labels, or its summaries by ROUGE.
 
     `--kind`, `--sentences` and `--rows` are for packages that summarize.
     """

@@ -30,8 +30,9 @@ def card(manifest: Manifest, config: ExtractConfig, checks: Checks) -> str:
 def _facts(manifest: Manifest, config: ExtractConfig) -> str:
     sizes = ", ".join(f"{one.precision} {manifest.files[one.file].bytes / 1e6:.1f} MB" for one in manifest.graphs)
     return (
-        f"Languages: {', '.join(manifest.languages)}. Vocabulary: {manifest.tokenizer.vocab_size} byte-pair tokens. Reads "
-        f"{config.document.max_sentences} sentences of {config.document.max_sentence_tokens} tokens. Graphs: {sizes}."
+        f"Languages: {', '.join(manifest.languages)}. Vocabulary: {manifest.tokenizer.vocab_size} byte-pair tokens. "
+        f"Reads {config.document.max_sentences} sentences of {config.document.max_sentence_tokens} tokens. "
+        f"Graphs: {sizes}."
     )
 
 
