@@ -182,6 +182,7 @@ def holdout(
     runs: Runs = Path("runs"),
     sets: Annotated[str, typer.Option(help="Sets to hold out, parted by commas; all of them if none is named.")] = "",
     epochs: Annotated[int | None, typer.Option(min=1, help="Fewer than the run's, to be done sooner.")] = None,
+    rows: Annotated[float, typer.Option(min=0.001, max=1.0, help="Share of an epoch's rows, likewise.")] = 1.0,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")] = 0,
     resume: Annotated[bool, typer.Option(help="Take up what is there; otherwise start anew.")] = True,
 ) -> None:
@@ -190,7 +191,9 @@ def holdout(
     with _complaints():
         training.train.prepare_torch(threads)
         paths, names = _paths(run, runs), [name.strip() for name in sets.split(",") if name.strip()]
-        training.holdout.hold_out(run, paths, sets=names, epochs=epochs, resume=resume, say=_say)
+        training.holdout.hold_out(
+            run, paths, sets=names, short=training.holdout.Short(epochs, rows), resume=resume, say=_say
+        )
         _say(f"holdout: wrote {paths.heldout} and {paths.heldout.with_suffix('.md').name}")
 
 

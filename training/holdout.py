@@ -29,6 +29,39 @@ NOTHING = "_none"
 
 
 @dataclass(frozen=True, slots=True)
+class Short:
+    """How much of the run each network gets: so many epochs, the run's if `None`, each of this share of its rows.
+
+    A shortened network's n-grams are fitted at the one strength that the full run chose.
+    """
+
+    epochs: int | None = None
+    rows: float = 1.0
+
+    def of(self, config: RunConfig, l2: float) -> RunConfig:
+        """Return the shortened run; the run itself where nothing is shortened."""
+        if self in (Short(), Short(config.loop.epochs)):
+            return config
+        return config.model_copy(
+            update={
+                "loop": config.loop.model_copy(update={"epochs": self.epochs or config.loop.epochs}),
+                "ngrams": config.ngrams.model_copy(update={"l2": (l2,)}),
+                "sets": tuple(self._of_set(one) for one in config.sets),
+            }
+        )
+
+    def _of_set(self, one: DataSet) -> DataSet:
+        parts = [
+            part.model_copy(update={"rows_per_epoch": max(1, round(part.rows_per_epoch * self.rows))})
+            for part in one.train
+        ]
+        return one.model_copy(update={"train": tuple(parts)})
+
+
+WHOLE = Short()
+
+
+@dataclass(frozen=True, slots=True)
 class Unseen:
     """One set on dev by its own metric: by a network that was trained on it among others, and by one that was not.
 
@@ -49,19 +82,23 @@ def hold_out(
     paths: RunPaths,
     *,
     sets: Sequence[str] = (),
-    epochs: int | None = None,
+    short: Short = WHOLE,
     resume: bool = True,
     say: Say,
 ) -> list[Unseen]:
     """Train without each of `sets` (all, if none is named) and write what was found to the run's holdout folder.
 
-    `epochs` makes it cheaper: then the network that saw everything is trained again as short, so that the two compare;
+    `short` makes it cheaper: then the network that saw everything is trained again as short, so that the two compare;
     otherwise the full run is the reference. A killed call goes on where it stopped, within a set and between them.
     """
     chosen = _chosen(config, sets)
-    reference = _reference(config, paths, epochs=epochs, resume=resume, say=say)
-    found = [_without(config, one, paths, reference, epochs=epochs, resume=resume, say=say) for one in chosen]
-    _write(config, paths, found, epochs)
+    fitted = json.loads(paths.need(paths.report, "train").read_text(encoding="utf-8"))["ngrams"]
+    less = short.of(config, fitted["l2"] if fitted else config.ngrams.l2[0])
+    reference = _reference(config, less, paths, resume=resume, say=say)
+    found = []
+    for one in chosen:
+        found.append(_without(less, one, paths, reference, resume=resume, say=say))
+        _write(config, paths, found, short)
     return found
 
 
@@ -79,7 +116,8 @@ def table(found: Mapping[str, Any]) -> str:
     ]
     told = (
         "Trained without one set at a time and scored on that set's dev split, beside a network of the same settings "
-        f"that was trained on it too. Epochs: {found['epochs']}; tokenizer and pre-training are those of the "
+        f"that was trained on it too. Epochs: {found['epochs']}, each of {found['rows']:.0%} of the run's rows; "
+        "tokenizer and pre-training are those of the "
         "full run, on all text and no label. In per cent by "
         "each set's own figure; the last column is the change of the other sets' mean."
     )
@@ -97,13 +135,13 @@ def _chosen(config: RunConfig, names: Sequence[str]) -> list[DataSet]:
     return [known[name] for name in names] if names else list(config.sets)
 
 
-def _reference(config: RunConfig, paths: RunPaths, *, epochs: int | None, resume: bool, say: Say) -> dict[str, float]:
+def _reference(config: RunConfig, less: RunConfig, paths: RunPaths, *, resume: bool, say: Say) -> dict[str, float]:
     """Return each set's dev figure by the network that was trained on all of them."""
-    if epochs is not None and epochs != config.loop.epochs:
-        paths, config = paths.below("holdout", NOTHING), _shortened(config, epochs)
-        if not (resume and _finished(config, paths)):
-            say(f"holdout: nothing left out, {epochs} epochs, for reference")
-            _train(config, paths, resume=resume, say=say)
+    if less != config:
+        paths = paths.below("holdout", NOTHING)
+        if not (resume and _finished(less, paths)):
+            say(f"holdout: nothing left out, {less.loop.epochs} epochs, for reference")
+            _train(less, paths, resume=resume, say=say)
     report = json.loads(paths.need(paths.report, "train").read_text(encoding="utf-8"))
     figures: dict[str, float] = report["blend"]["figures"]
     return figures
@@ -115,15 +153,12 @@ def _without(
     paths: RunPaths,
     reference: Mapping[str, float],
     *,
-    epochs: int | None,
     resume: bool,
     say: Say,
 ) -> Unseen:
     started = time.monotonic()
     below = paths.below("holdout", one.name)
-    less = _shortened(config, epochs).model_copy(
-        update={"sets": tuple(each for each in config.sets if each.name != one.name)}
-    )
+    less = config.model_copy(update={"sets": tuple(each for each in config.sets if each.name != one.name)})
     if not (resume and _finished(less, below)):
         say(f"holdout: without {one.name}")
         _train(less, below, resume=resume, say=say)
@@ -145,12 +180,6 @@ def _without(
     return found
 
 
-def _shortened(config: RunConfig, epochs: int | None) -> RunConfig:
-    if epochs is None:
-        return config
-    return config.model_copy(update={"loop": config.loop.model_copy(update={"epochs": epochs})})
-
-
 def _train(config: RunConfig, paths: RunPaths, *, resume: bool, say: Say) -> None:
     paths.root.mkdir(parents=True, exist_ok=True)
     paths.report.unlink(missing_ok=True)
@@ -167,11 +196,11 @@ def _finished(config: RunConfig, paths: RunPaths) -> bool:
     return True
 
 
-def _write(config: RunConfig, paths: RunPaths, found: Sequence[Unseen], epochs: int | None) -> None:
-    told = {"epochs": epochs or config.loop.epochs, "sets": [asdict(one) for one in found]}
+def _write(config: RunConfig, paths: RunPaths, found: Sequence[Unseen], short: Short) -> None:
+    told = {"epochs": short.epochs or config.loop.epochs, "rows": short.rows, "sets": [asdict(one) for one in found]}
     if paths.heldout.exists():
         before = json.loads(paths.heldout.read_text(encoding="utf-8"))
-        if before["epochs"] == told["epochs"]:
+        if (before["epochs"], before["rows"]) == (told["epochs"], told["rows"]):
             # Another call held out other sets under the same settings: its lines stay.
             fresh = {one.name for one in found}
             kept = {one["name"]: one for one in before["sets"] if one["name"] not in fresh}

@@ -12,7 +12,7 @@ from training import config as configs
 from training import prepare, train
 from training.config import RunConfig
 from training.errors import ConfigError, RunError
-from training.holdout import Unseen, hold_out, table
+from training.holdout import Short, Unseen, hold_out, table
 from training.paths import RunPaths
 
 SETS = """
@@ -63,7 +63,7 @@ def test_a_set_is_scored_by_a_network_that_was_not_trained_on_it(two: tuple[Path
 def test_fewer_epochs_are_compared_with_a_reference_of_as_few(two: tuple[Path, RunPaths], tmp_path: Path) -> None:
     config, paths = begun(two, tmp_path)
     said: list[str] = []
-    found = hold_out(config, paths, epochs=1, say=said.append)
+    found = hold_out(config, paths, short=Short(1), say=said.append)
     reference = json.loads((paths.root / "holdout" / "_none" / "train.json").read_text("utf-8"))
     assert {one.name: one.seen for one in found} == reference["blend"]["figures"]
     assert said[0] == "holdout: nothing left out, 1 epochs, for reference"
@@ -71,16 +71,16 @@ def test_fewer_epochs_are_compared_with_a_reference_of_as_few(two: tuple[Path, R
 
 def test_what_is_done_is_not_done_again_and_other_sets_are_added(two: tuple[Path, RunPaths], tmp_path: Path) -> None:
     config, paths = begun(two, tmp_path)
-    hold_out(config, paths, sets=["meals"], epochs=1, say=lambda _: None)
+    hold_out(config, paths, sets=["meals"], short=Short(1), say=lambda _: None)
     trained = (paths.root / "holdout" / "meals" / "network.safetensors").stat().st_mtime_ns
     said: list[str] = []
-    hold_out(config, paths, sets=["meals"], epochs=1, say=said.append)
+    hold_out(config, paths, sets=["meals"], short=Short(1), say=said.append)
     assert [line for line in said if "without meals" in line] == []
     assert (paths.root / "holdout" / "meals" / "network.safetensors").stat().st_mtime_ns == trained
-    hold_out(config, paths, sets=["plain"], epochs=1, say=lambda _: None)
+    hold_out(config, paths, sets=["plain"], short=Short(1), say=lambda _: None)
     assert [one["name"] for one in json.loads(paths.heldout.read_text("utf-8"))["sets"]] == ["plain", "meals"]
     with pytest.raises(RunError, match="held out under other settings; start anew with --no-resume"):
-        hold_out(config, paths, sets=["meals"], epochs=2, say=lambda _: None)
+        hold_out(config, paths, sets=["meals"], short=Short(2), say=lambda _: None)
 
 
 def test_the_verb_writes_json_and_markdown(two: tuple[Path, RunPaths], tmp_path: Path) -> None:
@@ -102,5 +102,26 @@ def test_a_set_that_is_none_of_the_run_is_refused(two: tuple[Path, RunPaths], ti
 
 def test_a_row_of_the_table_tells_the_drop() -> None:
     one = Unseen("imdb", "accuracy", 100, seen=0.91, unseen=0.853, others=0.004, seconds=1.0)
-    found = {"epochs": 2, "sets": [{name: getattr(one, name) for name in Unseen.__slots__}]}
+    found = {"epochs": 2, "rows": 1.0, "sets": [{name: getattr(one, name) for name in Unseen.__slots__}]}
     assert table(found).splitlines()[-1] == "| imdb | 91.0 | 85.3 | -5.7 | +0.4 |"
+
+
+def test_a_share_of_the_rows_makes_the_epochs_shorter_and_takes_the_strength_that_was_chosen(
+    two: tuple[Path, RunPaths], tmp_path: Path
+) -> None:
+    config, paths = begun(two, tmp_path)
+    chosen = json.loads(paths.report.read_text("utf-8"))["ngrams"]["l2"]
+    less = Short(2, 0.25).of(config, chosen)
+    assert less.loop.epochs == 2
+    assert less.ngrams.l2 == (chosen,)
+    assert [part.rows_per_epoch for one in less.sets for part in one.train] == [30, 30]
+    hold_out(config, paths, sets=["meals"], short=Short(2, 0.25), say=lambda _: None)
+    told = json.loads(paths.heldout.read_text("utf-8"))
+    assert (told["epochs"], told["rows"]) == (2, 0.25)
+    assert "Epochs: 2, each of 25% of the run's rows" in table(told)
+
+
+def test_the_whole_run_is_not_shortened(two: tuple[Path, RunPaths]) -> None:
+    config = configs.load(two[0])
+    assert Short().of(config, 1.0) is config
+    assert Short(config.loop.epochs).of(config, 1.0) is config
