@@ -206,10 +206,15 @@ class AuxiliarySet(_Strict):
 
 
 class LinearConfig(_Strict):
-    """The fit of the n-gram branch: L2 strengths to choose from on dev, and where L-BFGS stops."""
+    """The fit of the n-gram branch: L2 strengths to choose from on dev, and where L-BFGS stops.
+
+    `bayes` is how far a weight's leash follows the n-gram's naive Bayes log-count ratio (Wang and Manning 2012): 0
+    holds all n-grams of a frequency alike, 1 leaves one that is as common in every class no weight at all.
+    """
 
     l2: tuple[float, ...] = Field(min_length=1)
     max_iterations: Positive
+    bayes: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
 class LoopConfig(_Strict):

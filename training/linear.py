@@ -76,6 +76,7 @@ def fit(
     model, sets = config.model, config.sets
     problem = _problem(sources, model)
     rarity = _inverse_frequency(problem.features)
+    leash = _leash(problem, config.ngrams.bayes)
     problem.features.data *= rarity[problem.features.indices]
     features = {name: count(corpus, model) for name, corpus in dev.items()}
     classes = problem.targets.shape[1]
@@ -83,9 +84,9 @@ def fit(
     best: LinearFit | None = None
     scores: dict[float, float] = {}
     for l2 in sorted(config.ngrams.l2, reverse=True):
-        solution = _minimise(problem, solution, l2, config.ngrams.max_iterations)
+        solution = _minimise(problem, leash, solution, l2, config.ngrams.max_iterations)
         table = solution.reshape(-1, classes).astype(np.float32)
-        weights, bias = table[:-1] * rarity[:, None], table[-1]
+        weights, bias = table[:-1] * leash * rarity[:, None], table[-1]
         figures = {
             one.name: score(
                 dev[one.name].labels,
@@ -147,20 +148,44 @@ def _inverse_frequency(features: csr_matrix) -> Floats:
     return rarity
 
 
-def _minimise(problem: _Problem, start: NDArray[np.float64], l2: float, max_iterations: int) -> NDArray[np.float64]:
+def _leash(problem: _Problem, bayes: float) -> Floats:
+    """Return float32[buckets, C], 1 in the mean: how far a weight gets for the same price.
+
+    Of naive Bayes, the size of the logarithm of how much more of a class's n-grams than of the others' this one is,
+    each row by its weight. Where the ratio says that an n-gram tells nothing, its weight is held short.
+    """
+    _, classes = problem.targets.shape
+    held = np.ones((problem.features.shape[1], classes), np.float32)
+    if not bayes:
+        return held
+    occurs = problem.features.T.tocsr().copy()
+    occurs.data = np.ones_like(occurs.data)
+    rows = problem.weights * len(problem.weights)
+    for at in range(classes):
+        ours, known = problem.targets[:, at] > 0, problem.classes[:, at]
+        counts = [1 + occurs @ (rows * side).astype(np.float32) for side in (ours & known, ~ours & known)]
+        held[:, at] = np.abs(np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum()))
+    leash: Floats = (bayes * held / held.mean() + (1 - bayes)).astype(np.float32)
+    return leash
+
+
+def _minimise(
+    problem: _Problem, leash: Floats, start: NDArray[np.float64], l2: float, max_iterations: int
+) -> NDArray[np.float64]:
     classes = problem.targets.shape[1]
     transposed = problem.features.T.tocsr()
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         table = flat.reshape(-1, classes)
-        logits = problem.features @ table[:-1].astype(np.float32) + table[-1].astype(np.float32)  # [N, C]
+        weights = (table[:-1] * leash).astype(np.float32)
+        logits = problem.features @ weights + table[-1].astype(np.float32)  # [N, C]
         logits = np.where(problem.classes, logits, -np.inf)
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)
         total = odds.sum(axis=1, keepdims=True)
         chosen = np.where(problem.targets > 0, logits, 0).sum(axis=1) - np.log(total[:, 0])
         slope = (odds / total - problem.targets) * problem.weights[:, None]  # [N, C]
-        gradient = np.vstack([transposed @ slope, slope.sum(axis=0)]).astype(np.float64)
+        gradient = np.vstack([(transposed @ slope) * leash, slope.sum(axis=0)]).astype(np.float64)
         gradient[:-1] += l2 * table[:-1]
         value = -float(problem.weights @ chosen) + 0.5 * l2 * float((table[:-1] ** 2).sum())
         return value, gradient.ravel()

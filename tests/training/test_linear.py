@@ -1,13 +1,14 @@
 """The fit of the n-gram branch."""
 
 import numpy as np
+import pytest
 import torch
 
 from training import linear, prepare
 from training.batches import Source, collate
 from training.config import RunConfig
 from training.corpus import pack
-from training.models.ngrams import NgramBranch
+from training.models.ngrams import NgramBranch, bucket_ids
 from training.paths import RunPaths
 
 
@@ -50,3 +51,30 @@ def test_ngrams_do_not_reach_from_one_row_into_the_next(tiny: RunConfig) -> None
     counted = linear.count(pack(rows, np.array([0, 0]), np.array([True] * 3)), tiny.model)
     assert counted[0].sum() == np.float32(3 / np.sqrt(2))
     assert counted[1].sum() == 1
+
+
+def bayesian(config: RunConfig, bayes: float) -> RunConfig:
+    return config.model_copy(update={"ngrams": config.ngrams.model_copy(update={"bayes": bayes, "l2": (0.01,)})})
+
+
+def test_an_ngram_that_is_as_common_in_every_class_is_held_shorter_by_bayes(
+    tiny: RunConfig, prepared: RunPaths
+) -> None:
+    rows = [np.array(ids, np.int32) for ids in ([5, 9], [5, 9], [6, 9], [6, 9])]
+    corpus = pack(rows, np.array([0, 0, 2, 2]), np.array([True, False, True]))
+    telling, common = (bucket_ids(np.array([word]), 1, tiny.model.ngram_buckets) for word in (5, 9))
+    dev = prepare.dev(tiny, prepared)
+    found = [
+        linear.fit([Source(corpus, 4, np.ones(4, np.float32))], dev, bayesian(tiny, bayes), lambda _: None).weights
+        for bayes in (0.0, 1.0)
+    ]
+    gained = [np.abs(one[telling[0], 0]) - np.abs(one[common[0], 0]) for one in found]
+    assert gained[1] > gained[0] > 0
+    assert found[1][common[0], 0] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_branch_computes_what_was_fitted_with_bayes(tiny: RunConfig, prepared: RunPaths) -> None:
+    dev = prepare.dev(tiny, prepared)
+    fitted = linear.fit(prepare.sources(tiny, prepared), dev, bayesian(tiny, 0.5), lambda _: None)
+    logits = linear.count(dev["tiny"], tiny.model) @ fitted.weights + fitted.bias
+    assert fitted.dev[0.01] == np.mean(logits.argmax(axis=1) == dev["tiny"].labels) > 0.9
