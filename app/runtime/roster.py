@@ -26,7 +26,7 @@ _MOSTLY = 0.5
 """A token with a larger share of copying is taken as copied."""
 
 T = TypeVar("T")
-_SHRINK_SHARE = 0.75
+_SHRINK_SHARE = 0.5
 """Rows are laid out anew once the longest needs no more than this share of the width."""
 
 NOTHING = -1

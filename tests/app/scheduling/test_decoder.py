@@ -14,12 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from app.modelpack.store import open_package
+from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster, Writer
+from app.runtime.summarizer import Summarizer
 from app.scheduling.cost import StepCost
 from app.scheduling.crew import Stepped
 from app.scheduling.decoder import Decoder, Order, Written
 from app.scheduling.slots import Room
 from app.tasks.generate import Options, Search, Summary, Token, generate
+from tests.packages import SUMMARIES
+from tests.parrot import parrot
 from tests.scribe import FIRST, Scribe
 
 POISON, UNREADABLE = 22, 21
@@ -157,6 +162,25 @@ def test_the_same_text_gets_the_same_summary_alone_in_company_and_joined_late(
 
     for one, written in zip(orders, asyncio.run(scenario()), strict=True):
         same(written.summaries[0], alone(scribe, one))
+
+
+@pytest.fixture(scope="module", params=["parrot", "tiny"])
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Summarizer:
+    """Return a package of ONNX graphs that writes: one by rule, and one that was trained."""
+    folder = parrot(tmp_path_factory.mktemp("packages")) if request.param == "parrot" else SUMMARIES
+    return Summarizer.open(open_package(folder), choose("cpu"))
+
+
+async def test_a_package_writes_the_same_alone_in_company_and_joined_late(package: Summarizer) -> None:
+    orders = [order(seed, beams=1 + seed % 3, block_ngram=3, min_tokens=seed % 4) for seed in range(24)]
+    async with decoder(threads=2, room=Room(12, 2_000), cost=StepCost(0.01, 0.01, 0.0001)) as running:
+        tasks = []
+        for one in orders:
+            tasks.append(asyncio.create_task(running.submit(package, [one], 20)))
+            await asyncio.sleep(0.001)
+        found = await asyncio.gather(*tasks)
+    for one, written in zip(orders, found, strict=True):
+        same(written.summaries[0], alone(package, one))
 
 
 async def test_summaries_come_in_the_order_of_the_texts() -> None:
