@@ -58,7 +58,7 @@ def assess(
     seconds = time.monotonic() - started
     found = judge(said, pairs, language)
     baselines = (about.lead, "textrank", "oracle")
-    measured = summaries.measure(data, name, split, only=baselines, rows=rows)
+    measured = summaries.measure(data, name, split, only=baselines, rows=rows, sentences=sentences)
     return {
         "model": model.package.name,
         "version": model.package.version,

@@ -72,7 +72,7 @@ def quotings(about: Convention) -> list[Quoting]:
     """Return the baselines of a set, the one that it is held against among them; the oracle comes last."""
     many, spaced = about.sentences, about.language not in UNSPACED
     firsts, unit = ((8, 10), "words") if spaced else ((20, 30), "characters")
-    leads = sorted({1, 2, many})
+    leads = sorted({1, 2, 3, many})
     return [
         *(Quoting(f"lead-{one}", f"Lead-{one}", _lead(one)) for one in leads),
         Quoting(f"plain-{many}", f"Lead-{many}, plain stops", _plain(many)),

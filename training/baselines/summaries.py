@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,15 @@ def measure(
     only: Collection[str] = (),
     references: References = "mean",
     rows: int | None = None,
+    sentences: int | None = None,
 ) -> Measured:
-    """Return the figures of a split's baselines, or of those named in `only`; `DataError` names an unknown one."""
+    """Return the figures of a split's baselines, or of those named in `only`; `DataError` names an unknown one.
+
+    `sentences` are quoted by those that choose, where another number than the set's own is wanted.
+    """
     pairs = read_pairs(data, name, split).head(rows)
     about = convention(name, pairs.documents)
+    about = replace(about, sentences=sentences or about.sentences)
     wanted = quotings(about)
     if unknown := sorted(set(only) - {one.name for one in wanted}):
         raise DataError(f"no baseline {unknown[0]!r} for {name}; there are {', '.join(one.name for one in wanted)}")

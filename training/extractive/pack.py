@@ -126,7 +126,7 @@ def _evaluate(
         pairs = read_pairs(data, one.name, split)
         said, _ = quotes(model, pairs.documents, one.sentences)
         found = judge(said, pairs, config.language)
-        measured = summaries.measure(data, one.name, split)
+        measured = summaries.measure(data, one.name, split, sentences=one.sentences)
         leads[one.name] = {name: told(found.lead(measured.of(name).rows)) for name in (measured.about.lead, "textrank")}
         evaluations.append(
             Evaluation(
