@@ -16,7 +16,7 @@ from app.runtime.roster import Draft, Floats, Ids, Roster, Writer, padded_width
 from app.runtime.session import Array
 from app.tasks.generate import Ask, Options
 
-_ROWS, _WIDTHS, _ROUNDS = (1, 8), (16, 128), 3
+_ROWS, _WIDTHS, _ROUNDS = (1, 16), (16, 256), 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +67,26 @@ def cheapest(cost: StepCost, teams: Sequence[tuple[int, int]], tokens: int) -> i
 
 
 def measure(writer: Writer, draft: Draft, options: Options, clock: Callable[[], float] = time.thread_time) -> StepCost:
-    """Time a few steps of few and many rows on short and long sources, made of the draft's tokens; take the best of 3.
+    """Time a few steps of few and many rows on short and long sources, made of the draft's tokens; take the best of 5.
 
-    ``clock``: CPU seconds of this thread, since others may be at work.
+    ``clock``: CPU seconds of this thread, since others may be at work. The shapes take turns, so that whoever disturbs
+    them disturbs them all. A step is said to cost at least what a row adds: the weights are read for each, and a cost
+    that was measured too low would let every row step alone.
     """
-    shapes, seconds = [], []
-    for width in _WIDTHS:
-        still = _Still(writer, Draft(np.resize(draft.ids, width), draft.kind))
-        for rows in _ROWS:
-            roster = Roster(still, options.beams, options.candidates)
-            for _ in range(rows):
-                roster.join(still.draft)
-            shapes.append((1, rows, rows * width))
-            seconds.append(min(_seconds(roster, clock) for _ in range(_ROUNDS)))
-    fixed_s, row_s, cell_s = np.linalg.lstsq(np.array(shapes, float), np.array(seconds), rcond=None)[0].tolist()
-    return StepCost(max(0.0, fixed_s), max(0.0, row_s), max(0.0, cell_s))
+    rosters = [_filled(writer, draft, options, width, rows) for width in _WIDTHS for rows in _ROWS]
+    rounds = [[_seconds(roster, clock) for roster in rosters] for _ in range(_ROUNDS)]
+    shapes = np.array([(1, roster.rows, roster.cells) for roster in rosters], float)
+    found, *_ = np.linalg.lstsq(shapes, np.array(rounds).min(0), rcond=None)
+    fixed_s, row_s, cell_s = np.maximum(0.0, found).tolist()
+    return StepCost(max(fixed_s, row_s), row_s, cell_s)
+
+
+def _filled(writer: Writer, draft: Draft, options: Options, width: int, rows: int) -> Roster:
+    still = _Still(writer, Draft(np.resize(draft.ids, width), draft.kind))
+    roster = Roster(still, options.beams, options.candidates)
+    for _ in range(rows):
+        roster.join(still.draft)
+    return roster
 
 
 def _seconds(roster: Roster, clock: Callable[[], float]) -> float:
