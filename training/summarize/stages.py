@@ -185,6 +185,7 @@ def _forget(paths: RunPaths) -> None:
 
 def _same_settings(config: SummarizeConfig, paths: RunPaths) -> None:
     settings = config.model_dump(mode="json", include=SETTINGS)
+    paths.root.mkdir(parents=True, exist_ok=True)
     if not paths.settings.exists():
         paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     begun = json.loads(paths.settings.read_text(encoding="utf-8"))

@@ -58,11 +58,14 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int32]
 
 
 def text_of(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
-    """Join pieces to text, lower-case as they are, up to the end of the summary; for figures while training."""
+    """Join pieces to text, lower-case as they are, up to the end of the summary; for figures while training.
+
+    Special tokens, the unknown one among them, say nothing.
+    """
     pieces = []
     for one in ids:
         if one == EOS_ID:
             break
-        if one >= LINE_ID or one == UNK_ID:
+        if one >= LINE_ID:
             pieces.append(tokenizer.id_to_token(int(one)) or "")
     return "".join(pieces).replace(SPACE, " ").strip()
