@@ -107,6 +107,23 @@ def test_the_readmes_requests_get_the_answers_it_shows() -> None:
             same(shown, json.loads(ended.stdout))
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="NO CURL: the README's streams were not made")
+def test_the_readmes_streams_are_what_they_show() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    streams = re.findall(r"^```sh\n(curl -N .*?)\n```\n+```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    with serving(MODELS) as server:
+        for command, shown in streams:
+            line = command.replace("http://127.0.0.1:8000", server.url).replace("\\\n", " ")
+            ended = subprocess.run(shlex.split(line), check=True, capture_output=True, text=True)
+            same(
+                *(
+                    [json.loads(event[6:]) for event in part.split("\n\n") if event.strip()]
+                    for part in (shown, ended.stdout)
+                )
+            )
+    assert streams or not (MODELS / "summarize-en").exists(), "the README shows no stream"
+
+
 def test_the_recorded_examples_are_what_the_bundled_packages_answer() -> None:
     shown = recorded()
     with serving(MODELS) as server:
