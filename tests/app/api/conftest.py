@@ -1,7 +1,7 @@
 """The application over the tiny package, without a socket."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ MakeClient = Callable[..., TestClient]
 @pytest.fixture
 def make_client() -> Iterator[MakeClient]:
     """Return a function that makes a ready client; its arguments are settings."""
+    with clients() as make:
+        yield make
+
+
+@contextmanager
+def clients() -> Iterator[MakeClient]:
+    """Yield what the fixture does, for a fixture of another scope."""
     with ExitStack() as stack:
 
         def make(models_dir: Path = PACKAGES, **settings: Any) -> TestClient:

@@ -1,13 +1,14 @@
 """POST /v1/summarize without a socket: every option, every way of summarizing, every error by its name."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.app.api.conftest import MakeClient
+from tests.app.api.conftest import MakeClient, clients
 from tests.packages import copy_tiny, edit_manifest
 from tests.parrot import parrot, weigher
 
@@ -27,9 +28,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def client(make_client: MakeClient, packages: Path) -> TestClient:
-    return make_client(packages)
+@pytest.fixture(scope="module")
+def client(packages: Path) -> Iterator[TestClient]:
+    with clients() as make:
+        yield make(packages)
 
 
 def ask(client: TestClient, inputs: Any, **more: Any) -> Any:
