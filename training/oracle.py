@@ -26,7 +26,10 @@ class _Counts:
     def f(self, chosen: NDArray[np.float64], total: float) -> NDArray[np.float64]:
         """Return the F, float64[S], that each sentence would bring those to whose counts `chosen` float64[G] are."""
         hits = np.minimum(chosen + self.sentences, self.reference).sum(axis=1)  # [S]
-        return 2 * hits / np.maximum(total + self.sentence_totals + self.reference_total, 1)  # [S]
+        found: NDArray[np.float64] = (
+            2 * hits / np.maximum(total + self.sentence_totals + self.reference_total, 1)
+        )  # [S]
+        return found
 
 
 def oracle(sentences: Sequence[Tokens], references: Sequence[Tokens], most: int) -> list[int]:
@@ -67,7 +70,8 @@ class SetScorer:
         for one in self._counts:
             hits = np.minimum(one.sentences[sets].sum(axis=1), one.reference).sum(axis=1)  # [K]
             found.append(2 * hits / np.maximum(one.sentence_totals[sets].sum(axis=1) + one.reference_total, 1))
-        return np.mean(found, axis=0)  # [K]
+        mean: NDArray[np.float64] = np.mean(found, axis=0)  # [K]
+        return mean
 
 
 def gains(sentences: Sequence[Tokens], reference: Tokens) -> NDArray[np.float32]:
@@ -75,7 +79,8 @@ def gains(sentences: Sequence[Tokens], reference: Tokens) -> NDArray[np.float32]
     if not sentences:
         return np.zeros(0, np.float32)
     counts = [_counted(sentences, reference, size) for size in (1, 2)]
-    return np.mean([one.f(np.zeros(len(one.reference)), 0.0) for one in counts], axis=0).astype(np.float32)  # [S]
+    alone = [one.f(np.zeros(len(one.reference)), 0.0) for one in counts]
+    return np.asarray(np.mean(alone, axis=0), dtype=np.float32)  # [S]
 
 
 def _counted(sentences: Sequence[Tokens], reference: Tokens, size: int) -> _Counts:

@@ -12,7 +12,6 @@ _CHARACTER = re.compile(r"[a-z]+|\d+(?:[.,:/]\d+)*|\S")
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _NAME = re.compile(r"(?<![.!?:\"“(]\s)(?<!^)\b[A-Z][^\W\d_]+")
 """A capitalized word that no sentence begins with."""
-_NOVEL = (1, 2, 3)
 _REPEAT = 3
 
 
@@ -52,10 +51,11 @@ def traits(
     numbers = [(one, text) for text, said in pairs for one in _NUMBER.findall(said)]
     # Chinese has no capitals, and lower-case text none to tell by.
     names = [(one.lower(), text) for text, said in pairs for one in _NAME.findall(said)]
-    novel = [_novel(pieces, size) for size in _NOVEL]
     return Traits(
-        _repeated([said for _, said in pieces]),
-        *novel,
+        repeated=_repeated([said for _, said in pieces]),
+        novel_1=_novel(pieces, 1),
+        novel_2=_novel(pieces, 2),
+        novel_3=_novel(pieces, 3),
         length=sum(len(said) for _, said in pieces) / max(1.0, sum(lengths)),
         numbers=_share([one not in _NUMBER.findall(text) for one, text in numbers]),
         names=_share([one not in text.lower() for one, text in names]),

@@ -93,7 +93,7 @@ def record(found: Measured) -> dict[str, Any]:
 
 def table(found: Measured) -> str:
     """Return the figures of one split in per cent, a line a baseline."""
-    lines = [HEAD]
+    lines: list[tuple[str, ...]] = [HEAD]
     lines += [
         (one.title, *(f"{100 * value:.2f}" for value in astuple(one.rouge)), f"{one.tokens:.1f}", f"{one.seconds:.1f}")
         for one in found.figures

@@ -56,7 +56,8 @@ class Documents:
     def cells(self) -> NDArray[np.int64]:
         """What each document costs, int64[D]: its tokens, and a little for each sentence."""
         tokens = self.sentences[self.documents[1:]] - self.sentences[self.documents[:-1]]
-        return tokens + 4 * np.diff(self.documents)
+        cells: NDArray[np.int64] = tokens + 4 * np.diff(self.documents)
+        return cells
 
     def save(self, path: Path) -> None:
         """Write as .npz, without pickle."""

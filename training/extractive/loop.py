@@ -79,8 +79,9 @@ class ExtractTraining(pl.LightningModule):
     ) -> DocumentBatch:
         """Move the tensors of a batch and leave its rows alone, which Lightning would take apart."""
         del dataloader_idx
-        tensors = (batch.ids, batch.lens, batch.counts, batch.labels)
-        return DocumentBatch(*(one.to(device) for one in tensors), rows=batch.rows)
+        return DocumentBatch(
+            batch.ids.to(device), batch.lens.to(device), batch.counts.to(device), batch.labels.to(device), batch.rows
+        )
 
     def on_train_start(self) -> None:
         """Start the clock."""

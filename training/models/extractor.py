@@ -102,7 +102,8 @@ class Extractor(nn.Module):
         first = first + self.tenths(tenths).squeeze(2)  # [B, S]
         quoted = torch.sigmoid(first).unsqueeze(2) * hidden * shown  # [B, S, 2 H]
         before = torch.tanh(quoted.cumsum(dim=1) - quoted)  # [B, S, 2 H]
-        return first - (self.novelty(hidden) * before).sum(dim=2)  # [B, S]
+        logits: Tensor = first - (self.novelty(hidden) * before).sum(dim=2)  # [B, S]
+        return logits
 
     def _initialize(self) -> None:
         nn.init.normal_(self.embedding.weight, std=0.1)
