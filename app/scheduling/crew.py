@@ -88,6 +88,11 @@ class Crew:
         return not self._teams
 
     @property
+    def rows(self) -> list[Row]:
+        """All rows that are being written here."""
+        return [row for team in self._teams for row in team.rows]
+
+    @property
     def held(self) -> Held:
         """What is being written here."""
         rosters = [team.roster for team in self._teams]
@@ -134,7 +139,7 @@ class Crew:
 
     def step(self, turn: Turn) -> None:
         """Step the team whose turn it is; the rows that are done leave it."""
-        team = self._teams.pop(0)
+        team = self._teams[0]
         roster, count = team.roster, len(team.rows)
         cells, tokens, started = roster.cells, roster.tokens, self._clock()
         found: list[Found | Exception]
@@ -151,8 +156,7 @@ class Crew:
             if end is not None:
                 turn.ends.append((row, end))
                 team.remove(at)
-        if team.rows:
-            self._teams.append(team)
+        self._teams = [*self._teams[1:], team] if team.rows else self._teams[1:]
 
     def _team_for(self, row: Row) -> _Team | None:
         """Return the team that a row joins, ``None`` for one of its own."""

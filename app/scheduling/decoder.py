@@ -17,7 +17,7 @@ from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
 from app.runtime.roster import Draft, Writer
 from app.scheduling.cost import Costs, StepCost, measure
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
-from app.scheduling.slots import Held, Job, Room, Row, Slots
+from app.scheduling.slots import Job, Room, Row, Slots
 from app.tasks.generate import Options, Search, Summary, Token
 
 OnToken = Callable[[int, Token], None]
@@ -215,21 +215,29 @@ class Decoder:
         self._slots.wake()
 
     def _work(self, at: int) -> None:
-        crew, held = Crew(self._costs, self._clock), Held()
+        crew = Crew(self._costs, self._clock)
         while not self._slots.closed:
             turn = Turn()
-            crew.sweep(turn)
-            if turn.freed:
+            try:
+                self._take_turn(at, crew, turn)
+            except Exception as broken:  # noqa: BLE001 - this is a bug; its rows hear of it, and the thread goes on
+                turn.ends += [(row, broken) for row in crew.rows]
+                crew = Crew(self._costs, self._clock)
                 self._slots.hold(at, crew.held)
-            self._admit(at, crew, turn)
-            if not crew.idle:
-                crew.step(turn)
-            if turn.reads or turn.freed or crew.held != held:
-                held = crew.held
-                self._slots.hold(at, held)
             self._turns.append(turn)
             if turn.urgent:
                 self._tell(self._turned)
+
+    def _take_turn(self, at: int, crew: Crew, turn: Turn) -> None:
+        before = crew.held
+        crew.sweep(turn)
+        if turn.freed:
+            self._slots.hold(at, crew.held)
+        self._admit(at, crew, turn)
+        if not crew.idle:
+            crew.step(turn)
+        if turn.reads or turn.freed or crew.held != before:
+            self._slots.hold(at, crew.held)
 
     def _admit(self, at: int, crew: Crew, turn: Turn) -> None:
         """Read waiting texts, one where it is this thread's turn, and more for as long as a step takes.

@@ -19,7 +19,7 @@ from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster, Writer
 from app.runtime.summarizer import Summarizer
 from app.scheduling.cost import StepCost
-from app.scheduling.crew import Stepped
+from app.scheduling.crew import Crew, Stepped, Turn
 from app.scheduling.decoder import Decoder, Order, Written
 from app.scheduling.slots import Room
 from app.tasks.generate import Options, Search, Summary, Token, generate
@@ -339,6 +339,23 @@ async def test_what_is_not_a_number_fails_its_own_text_only() -> None:
         broken, fine = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(broken, InferenceFailed)
     assert isinstance(fine, Written)
+
+
+async def test_a_bug_in_a_turn_fails_its_rows_and_leaves_the_thread_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, scribe, sweep = Counts(), Scribe(), Crew.sweep
+
+    def broken(crew: Crew, turn: Turn) -> None:
+        sweep(crew, turn)
+        if crew.rows:
+            raise ZeroDivisionError
+
+    async with decoder(counts) as running:
+        monkeypatch.setattr(Crew, "sweep", broken)
+        with pytest.raises(InferenceFailed):
+            await running.submit(scribe, [order(1, 9)], 5)
+        monkeypatch.undo()
+        assert isinstance(await running.submit(scribe, [order(2, 9)], 5), Written)
+        await until(lambda: counts.held == (0, 0))
 
 
 async def test_a_full_queue_refuses_at_once() -> None:
