@@ -23,14 +23,24 @@ class Losses(NamedTuple):
 def losses(network: PointerGenerator, decoded: Decoded, batch: PairBatch, smoothing: float) -> Losses:
     """Return the losses of a batch that was decoded by the network."""
     targets, counted = batch.targets, batch.counted  # [B, T], [B, T]
-    wanted = targets[counted]  # [N]
-    logits = network.logits(decoded.features[counted]).float()  # [N, V]
-    total = logits.logsumexp(dim=1)  # [N]
-    written = logits.gather(1, wanted.unsqueeze(1)).squeeze(1) - total  # [N]
+    wanted, features = targets[counted], decoded.features[counted].float()  # [N], [N, E]
+    logits = network.logits(features).float()  # [N, V]
+    written = -functional.cross_entropy(logits, wanted, reduction="none")  # [N]
     same = targets.unsqueeze(2) == batch.ids.unsqueeze(1)  # [B, T, S]
     copied = (decoded.attention * same).sum(dim=2)[counted].clamp_min(LEAST).log()  # [N]
     gates = decoded.gates[counted]  # [N]
     plain = -torch.logaddexp(functional.logsigmoid(gates) + written, functional.logsigmoid(-gates) + copied)  # [N]
-    smoothed = (1 - smoothing) * plain + smoothing * (total - logits.mean(dim=1)) if smoothing else plain  # [N]
+    smoothed = (1 - smoothing) * plain + smoothing * _spread(network, features, wanted, written) if smoothing else plain
     twice = torch.minimum(decoded.attention, decoded.coverage).sum(dim=2)[counted]  # [N]
     return Losses(plain.mean(), smoothed.mean(), twice.mean())
+
+
+def _spread(network: PointerGenerator, features: Tensor, wanted: Tensor, written: Tensor) -> Tensor:
+    """Return the mean of the costs of writing each entry, float32[N], without a look at all their logits.
+
+    The logits being linear, their mean is the logit of the mean embedding.
+    """
+    table, bias = network.embedding.weight, network.bias
+    hit = (features * table[wanted]).sum(dim=1) + bias[wanted]  # [N]
+    total = hit - written  # [N], the logarithm of the sum over all entries
+    return total - (features @ table.mean(dim=0) + bias.mean())  # [N]

@@ -189,6 +189,9 @@ def _same_settings(config: SummarizeConfig, paths: RunPaths) -> None:
     if not paths.settings.exists():
         paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     begun = json.loads(paths.settings.read_text(encoding="utf-8"))
+    # More time, or less, is no other run: the schedule goes by what is left of it.
+    for one in (settings, begun):
+        one["loop"].pop("minutes", None)
     changed = [key for key in settings if settings[key] != begun.get(key)]
     if changed:
         raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")

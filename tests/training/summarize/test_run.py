@@ -19,10 +19,11 @@ from training.models.pointer_step import PointerStep
 from training.pairs import Pairs
 from training.paths import RunPaths
 from training.summarize import parity, prepare, stages, vocabulary
-from training.summarize.config import SummarizeConfig
+from training.summarize.config import Kind, SummarizeConfig
 from training.summarize.evaluate import evaluate
 from training.summarize.export import FILES
 from training.summarize.greedy import step_of
+from training.summarize.loop import PointerTraining
 from training.summarize.pairs import Pair
 from training.summarize.parity import DevDocuments
 from training.summarize.written import open_writer, options_of, write
@@ -85,12 +86,12 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
     whole, broken = prepared.below("unbroken"), prepared.below("broken")
     stages.train(short, whole, lambda _: None)
 
-    def killed(self: stages.PointerTraining, *_: object) -> None:
+    def killed(self: PointerTraining, *_: object) -> None:
         if self.global_step == 8:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(stages.PointerTraining, "on_train_batch_end", killed)
+        patched.setattr(PointerTraining, "on_train_batch_end", killed)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             stages.train(short, broken, lambda _: None)
     assert checkpoints.load(broken.last)["global_step"] == 5
@@ -109,9 +110,7 @@ def test_the_schedule_goes_by_the_clock_where_that_is_ahead(run: TinyRun) -> Non
     stage = run.config.loop.model_copy(update={"minutes": 1.0, "warmup": 0.0})
     network = stages.load_network(run.config, run.paths)
     tokenizer = vocabulary.load(run.paths.tokenizer)
-    training = stages.PointerTraining(
-        network, stage, {}, tokenizer, language="en", steps=100, seed=1, max_summary_tokens=8
-    )
+    training = PointerTraining(network, stage, {}, tokenizer, language="en", steps=100, seed=1, max_summary_tokens=8)
     assert training.past() == 0.0
     training.seconds = 30.0
     assert training.past() == 0.5
@@ -120,7 +119,7 @@ def test_the_schedule_goes_by_the_clock_where_that_is_ahead(run: TinyRun) -> Non
 
 @pytest.mark.parametrize(("kind", "text"), [("headline", NEWS), ("dialogue", CHAT)])
 def test_the_graphs_write_what_torch_writes(
-    step: PointerStep, writers: Mapping[str, Summarizer], kind: parity.Kind, text: str
+    step: PointerStep, writers: Mapping[str, Summarizer], kind: Kind, text: str
 ) -> None:
     options = Options(max_tokens=16)
     (found,) = write(writers["fp32"], [text], kind, options, free=True)
