@@ -25,11 +25,6 @@ import training.study.compare
 import training.study.plan
 import training.study.search
 import training.study.space
-import training.summarize.config
-import training.summarize.export
-import training.summarize.pack
-import training.summarize.prepare
-import training.summarize.stages
 import training.train
 from app.errors import SluiceError
 from app.modelpack.manifest import Classifying
@@ -70,10 +65,6 @@ def prepare(config: ConfigPath, data: Data, runs: Runs = Path("runs")) -> None:
         if verbs := verbs_of(config):
             verbs.prepare(config, data, runs, _say)
             return
-        if training.summarize.config.is_one(config):
-            writer = training.summarize.config.load(config)
-            training.summarize.prepare.prepare(writer, data, RunPaths(runs / writer.name), _say)
-            return
     run = _load(config)
     with _complaints():
         training.prepare.prepare(run, data, _paths(run, runs), _say)
@@ -90,9 +81,8 @@ def pretrain(
     """Fit a language model on all text of the run, for `train` to start from; needs [pretrain] in the config."""
     training.train.prepare_torch(threads)
     with _complaints():
-        if training.summarize.config.is_one(config):
-            writer = training.summarize.config.load(config)
-            training.summarize.stages.pretrain(writer, RunPaths(runs / writer.name), _say, resume=resume)
+        if verbs := verbs_of(config):
+            verbs.pretrain(config, runs, _say, resume=resume)
             return
     run = _load(config)
     with _complaints():
@@ -162,11 +152,6 @@ def train(
             typer.echo(make(request, _say))
         elif config is not None and (verbs := verbs_of(config)):
             verbs.train(config, runs, _say, resume=resume)
-        elif config is not None and training.summarize.config.is_one(config):
-            writer = training.summarize.config.load(config)
-            written = RunPaths(runs / writer.name)
-            training.summarize.stages.train(writer, written, _say, resume=resume)
-            shutil.copyfile(config, written.config)
         elif config is not None:
             run = load(config)
             paths = _paths(run, runs)
@@ -204,11 +189,6 @@ def export(config: ConfigPath, runs: Runs = Path("runs")) -> None:
         if verbs := verbs_of(config):
             verbs.export(config, runs, _say)
             return
-        if training.summarize.config.is_one(config):
-            writer = training.summarize.config.load(config)
-            for path in training.summarize.export.export(writer, RunPaths(runs / writer.name)):
-                _say(f"export: {path}: {path.stat().st_size / 1e6:.2f} MB")
-            return
     run = _load(config)
     with _complaints():
         for path in training.export.export(run, _paths(run, runs)):
@@ -228,12 +208,6 @@ def pack(
     with _complaints():
         if verbs := verbs_of(config):
             verbs.pack(config, data, runs, models, split=split, say=_say)
-            return
-        if training.summarize.config.is_one(config):
-            writer = training.summarize.config.load(config)
-            written = RunPaths(runs / writer.name)
-            packed = training.summarize.pack.pack(writer, data, written, models, split=split, say=_say)
-            _say(f"pack: wrote {packed}")
             return
     run = _load(config)
     with _complaints():

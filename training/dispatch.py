@@ -11,7 +11,7 @@ from training.config import read_table
 # prepare(config, data, runs, say), train(config, runs, say, *, resume), export(config, runs, say) and
 # pack(config, data, runs, models, *, split, say), all given the run's TOML file; pretrain(config, runs, say, *, resume)
 # where there is such a stage.
-VERBS: Mapping[str, str] = {"extract": "training.extractive.verbs"}
+VERBS: Mapping[str, str] = {"extract": "training.extractive.verbs", "summarize": "training.summarize.verbs"}
 
 
 def verbs_of(config: Path) -> ModuleType | None:

@@ -7,6 +7,7 @@ import pytest
 from tests.training.conftest import TINY
 from training import config as configs
 from training.errors import ConfigError
+from training.extractive import config as quoters
 from training.summarize import config as writers
 
 SHIPPED = sorted(Path(configs.__file__).parent.glob("configs/*.toml"))
@@ -24,8 +25,8 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_shipped_config_is_valid_and_named_as_its_file(path: Path) -> None:
-    run = writers.load(path) if writers.is_one(path) else configs.load(path)
-    assert run.name == path.stem
+    load = {"summarize": writers.load, "extract": quoters.load}.get(configs.read_table(path)["task"], configs.load)
+    assert load(path).name == path.stem
 
 
 def test_an_unknown_key_is_named(tmp_path: Path) -> None:

@@ -5,17 +5,19 @@ from typing import Any
 
 from app.modelpack.manifest import Manifest
 from training.conventions import SETS
+from training.judged import KEYS
+from training.markdown import table
 from training.summarize.config import SummarizeConfig
 from training.summarize.parity import Checks
-
-NAMES = ("rouge1", "rouge2", "rougeL")
 
 
 def card(manifest: Manifest, config: SummarizeConfig, checks: Checks) -> str:
     """Return the card as Markdown."""
     parts = {
         "Figures": _figures(manifest),
+        "Certainty": _certainty(manifest.provenance["leads"]),
         "What it writes": _written(manifest),
+        "What goes wrong": "\n".join(f"- {one}" for one in config.observed),
         "Stages": _stages(manifest.provenance["training"]),
         "Checks at pack time": _checks(checks),
         "Data": _data(config),
@@ -41,42 +43,50 @@ def _facts(manifest: Manifest) -> str:
 
 
 def _figures(manifest: Manifest) -> str:
-    lines = [
-        "ROUGE-1, -2 and -L, F in per cent, by the library `rouge-score` (English stemmed, Chinese by character), the",
-        "mean over references where there are several. `held against` is the baseline that the set is known by.",
-        "",
-        "| data set | split | rows | this model | held against | oracle extract | must beat | goal |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for one in manifest.evaluation:
         about = SETS.get(one.data)
         must = "; ".join(f"{name} {_triple(figures)}" for name, figures in about.must_beat.items()) if about else ""
-        oracle = one.baselines.get("oracle")
-        lines.append(
-            f"| {one.data} | {one.split} | {one.rows} | {_of(one.metrics)} | {_of(one.baseline)} | "
-            f"{_of(oracle) if oracle else ''} | {must} | {_triple(about.goal) if about else ''} |"
-        )
+        shown = [_of(one.baseline), _of(one.baselines["textrank"]), _of(one.baselines["oracle"])]
+        goal = _triple(about.goal) if about else ""
+        rows.append([one.data, one.split, str(one.rows), f"**{_of(one.metrics)}**", *shown, must, goal])
     first = manifest.evaluation[0]
-    how = f"By the {first.precision} graphs through the serving code, with the options of the manifest"
+    head = ["data set", "split", "rows", "this model", "held against", "TextRank", "oracle", "must beat", "goal"]
     return "\n".join(
-        [*lines, "", f"{how}, on {first.measured_on}.", "", "![learning curves](report/learning-curves.png)"]
+        [
+            "ROUGE-1 / -2 / -L, F in per cent, by the library `rouge-score` (English stemmed, Chinese by character),",
+            "the mean over references where there are several. A set is held against the Lead that it is known by. The",
+            "oracle has seen the summary: greedily chosen sentences, which bound what quoting can reach.",
+            "",
+            table(head, rows),
+            "",
+            f"By the {first.precision} graphs through the serving code, on {first.measured_on}.",
+            "",
+            "![learning curves](report/learning-curves.png)",
+        ]
     )
 
 
-def _written(manifest: Manifest) -> str:
-    lines = [
-        "Lengths are in words or characters, as ROUGE counts them.",
-        "",
-        "| data set | length | reference | tokens mostly copied | ended by itself |",
-        "|---|---|---|---|---|",
+def _certainty(leads: Mapping[str, Any]) -> str:
+    rows = [
+        [data, name, *(_interval(found[key]) for key in KEYS)]
+        for data, by_name in leads.items()
+        for name, found in by_name.items()
     ]
-    for one in manifest.evaluation:
-        found = one.metrics
-        lines.append(
-            f"| {one.data} | {found['tokens']:.1f} | {found['reference_tokens']:.1f} | {found['copied']:.0%} | "
-            f"{found['ended']:.0%} |"
-        )
-    return "\n".join(lines)
+    text = "Points above a baseline on the same rows, and where 95% of 1,000 resamples lie (paired bootstrap)."
+    return f"{text}\n\n{table(['data set', 'over', 'ROUGE-1', 'ROUGE-2', 'ROUGE-L'], rows)}"
+
+
+def _written(manifest: Manifest) -> str:
+    shares = ("copied", "repeated", "novel_1", "novel_2", "numbers", "names", "ended")
+    rows = [
+        [one.data, f"{one.metrics['length']:.2f}", *(f"{one.metrics[name]:.1%}" for name in shares)]
+        for one in manifest.evaluation
+    ]
+    head = ["data set", "length over the reference's", "tokens copied", "repeated trigrams", "novel words"]
+    return "What is novel is lacking in the document; so are the numbers and names counted here.\n\n" + table(
+        [*head, "novel pairs", "numbers", "names", "ended by itself"], rows
+    )
 
 
 def _stages(training: Mapping[str, Any]) -> str:
@@ -85,13 +95,11 @@ def _stages(training: Mapping[str, Any]) -> str:
         perplexities = " and ".join(f"{one:.0f}" for one in training["read"]["perplexities"])
         lines += ["", f"Language model, perplexity reading on and back: {perplexities}."]
     known = {name: training[name]["dev"] for name in ("restored", "summaries") if name in training}
-    lines += ["", f"| data set | {' | '.join(f'after {name}' for name in known)} |", "|---|" + "---|" * len(known)]
-    for data in training["summaries"]["dev"]:
-        cells = [
-            f"{dev[data]['loss']:.2f}; {_triple([100 * x for x in dev[data]['rouge'].values()])}"
-            for dev in known.values()
-        ]
-        lines.append(f"| {data} | {' | '.join(cells)} |")
+    rows = [
+        [data, *(f"{one['loss']:.2f}; {_shares(one['rouge'])}" for one in (dev[data] for dev in known.values()))]
+        for data in training["summaries"]["dev"]
+    ]
+    lines += ["", table(["data set", *(f"after {name}" for name in known)], rows)]
     minutes = ", ".join(f"{name} {training[name]['seconds'] / 60:.0f} minutes" for name in known)
     return "\n".join([*lines, "", f"On one core: {minutes}."])
 
@@ -105,19 +113,16 @@ def _checks(checks: Checks) -> str:
 
 
 def _data(config: SummarizeConfig) -> str:
-    lines = [
-        "Trained on the training split of each; rows an epoch are a set's weight. The package holds none of the texts.",
-        "",
-        "| data set | kind | rows an epoch | source | licence |",
-        "|---|---|---|---|---|",
+    text = (
+        "Trained on the training split of each; rows an epoch are a set's weight. The package holds none of the texts."
+    )
+    rows = [
+        [f"{one.name}: {one.title}", one.kind, str(one.rows_per_epoch), one.source, one.licence] for one in config.sets
     ]
-    lines += [
-        f"| {one.name}: {one.title} | {one.kind} | {one.rows_per_epoch} | {one.source} | {one.licence} |"
-        for one in config.sets
-    ]
-    if config.pretrain is not None:
-        lines += ["", f"Pre-trained on documents alone: {', '.join(one.name for one in config.pretrain.documents)}."]
-    return "\n".join(lines)
+    found = f"{text}\n\n{table(['data set', 'kind', 'rows an epoch', 'source', 'licence'], rows)}"
+    if config.pretrain is None:
+        return found
+    return f"{found}\n\nPre-trained on documents alone: {', '.join(one.name for one in config.pretrain.documents)}."
 
 
 def _shortfalls(manifest: Manifest) -> list[str]:
@@ -127,7 +132,7 @@ def _shortfalls(manifest: Manifest) -> list[str]:
         for name, figures in about.must_beat.items() if about else ():
             below = [
                 f"{key} by {figure - 100 * one.metrics[key]:.1f}"
-                for key, figure in zip(NAMES, figures, strict=False)
+                for key, figure in zip(KEYS, figures, strict=False)
                 if 100 * one.metrics[key] < figure
             ]
             if below:
@@ -151,8 +156,12 @@ def _rebuild(manifest: Manifest, config: SummarizeConfig) -> str:
     )
 
 
+def _interval(lead: Mapping[str, float]) -> str:
+    return f"{lead['value']:+.1f} ({lead['low']:+.1f} to {lead['high']:+.1f})"
+
+
 def _of(metrics: Mapping[str, float]) -> str:
-    return _triple([100 * metrics[name] for name in NAMES])
+    return _triple([100 * metrics[name] for name in KEYS])
 
 
 def _shares(rouge: Mapping[str, float]) -> str:

@@ -162,7 +162,7 @@ class GateConfig(_Strict):
 
 
 class SummarizeConfig(_Strict):
-    """Everything about a run."""
+    """Everything about a run; `observed` is what a reader of its summaries found wrong with them, for the card."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Positive
@@ -170,6 +170,7 @@ class SummarizeConfig(_Strict):
     language: Language
     summary: str
     limits: tuple[str, ...]
+    observed: tuple[str, ...] = ()
     rebuild: str | None = None
     seed: int
     vocabulary: VocabularyConfig
@@ -217,11 +218,6 @@ class SummarizeConfig(_Strict):
     def max_tokens(self) -> int:
         """Tokens of the longest source that the package reads."""
         return max(self.vocabulary.max_tokens.values())
-
-
-def is_one(path: Path) -> bool:
-    """Return whether a run's TOML file is a summarizer's; `ConfigError` where it cannot be read."""
-    return read_table(path).get("task") == "summarize"
 
 
 def load(path: Path) -> SummarizeConfig:

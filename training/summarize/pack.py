@@ -18,17 +18,17 @@ from app.runtime.summarizer import Summarizer
 from training import packaging, plots
 from training.baselines import summaries
 from training.data import file_of
+from training.judged import judge, named, told
 from training.pairs import FOLDER, read_pairs
 from training.paths import RunPaths
 from training.summarize import card, parity, vocabulary
 from training.summarize.config import PairSet, SummarizeConfig
-from training.summarize.evaluate import evaluate
 from training.summarize.export import FILES, graph_specs
 from training.summarize.greedy import step_of
 from training.summarize.pairs import read
 from training.summarize.parity import Checks, DevDocuments
 from training.summarize.stages import RESTORED, load_network
-from training.summarize.written import open_writer
+from training.summarize.written import habits, open_writer, write
 
 TOKENIZER, CARD, REPORT = "tokenizer.json", "README.md", "report"
 Say = Callable[[str], None]
@@ -48,9 +48,9 @@ def pack(config: SummarizeConfig, data: Path, paths: RunPaths, models: Path, *, 
         packaging.write(bare, staged)
         checks = _check(config, data, paths, staged)
         say(f"pack: {checks}")
-        evaluations = _evaluate(config, data, open_writer(staged), split=split, say=say)
+        evaluations, leads = _evaluate(config, data, open_writer(staged), split=split, say=say)
         plots.learning_curves(paths.logs, staged / REPORT / "learning-curves.png")
-        provenance = bare.provenance | {"checks": asdict(checks)}
+        provenance = bare.provenance | {"checks": asdict(checks), "leads": leads}
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
         (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
         packaging.write(scored.model_copy(update={"files": packaging.files(staged)}), staged)
@@ -125,37 +125,32 @@ def _check(config: SummarizeConfig, data: Path, paths: RunPaths, staged: Path) -
     return parity.check(step, open_writer(staged, "fp32"), open_writer(staged, "int8"), dev, config)
 
 
-def _evaluate(config: SummarizeConfig, data: Path, model: Summarizer, *, split: str, say: Say) -> list[Evaluation]:
+def _evaluate(
+    config: SummarizeConfig, data: Path, model: Summarizer, *, split: str, say: Say
+) -> tuple[list[Evaluation], dict[str, Any]]:
+    """Return each set's figures beside the baselines', and the lead over Lead and TextRank with its certainty."""
     today = datetime.now(tz=UTC).date()
-    evaluations: list[Evaluation] = []
+    evaluations, leads = [], {}
     for one in config.sets:
-        if not one.scored and not one.tested:
+        if not (one.scored or one.tested):
             continue
-        found = evaluate(model, read_pairs(data, one.name, split), one.kind)
-        baselines = {name: _named(figures) for name, figures in _baselines(data, one.name, split).items()}
+        pairs = read_pairs(data, one.name, split)
+        written = write(model, pairs.documents, one.kind)
+        found = judge([each.text for each in written], pairs, config.language)
+        measured = summaries.measure(data, one.name, split)
+        leads[one.name] = {name: told(found.lead(measured.of(name).rows)) for name in (measured.about.lead, "textrank")}
         evaluations.append(
             Evaluation(
                 data=one.name,
                 split=split,
-                rows=len(found.rows),
+                rows=len(pairs),
                 precision="int8",
                 labels=[],
-                metrics=found.figures(),
-                baseline=next(iter(baselines.values())),
-                baselines=baselines,
+                metrics=found.figures() | habits(written),
+                baseline=named(measured.lead.rouge),
+                baselines={each.name: named(each.rouge) for each in measured.figures},
                 measured_on=today,
             )
         )
-        say(f"pack: {one.name}/{split}: {found.figures()}")
-    return evaluations
-
-
-def _baselines(data: Path, name: str, split: str) -> dict[str, summaries.Figures]:
-    """Return the baselines by name, first the one that the set is held against."""
-    measured = summaries.measure(data, name, split)
-    return {measured.lead.name: measured.lead} | {one.name: one for one in measured.figures}
-
-
-def _named(figures: summaries.Figures) -> dict[str, float]:
-    rouge = figures.rouge
-    return {"rouge1": round(rouge.r1, 6), "rouge2": round(rouge.r2, 6), "rougeL": round(rouge.rl, 6)}
+        say(f"pack: {one.name}/{split}: {evaluations[-1].metrics}; over the baselines: {leads[one.name]}")
+    return evaluations, leads

@@ -73,6 +73,15 @@ def write(
     return found
 
 
+def habits(written: Sequence[Written]) -> dict[str, float]:
+    """Return the shares of tokens that were copied, and of summaries that ended by themselves."""
+    tokens = sum(len(one.ids) for one in written)
+    return {
+        "copied": round(sum(sum(one.copied) for one in written) / max(1, tokens), 6),
+        "ended": round(sum(one.ended for one in written) / max(1, len(written)), 6),
+    }
+
+
 def _written(model: Summarizer, text: str, tokens: Tokens, summary: Summary, pieces: Sequence[str]) -> Written:
     source = Source(text, tokens.offsets or [], Spelling(text))
     detokenizer = Detokenizer(pieces, model.manifest.tokenizer.unk_id, source, recase=model.generation.recase)

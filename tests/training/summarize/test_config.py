@@ -17,11 +17,6 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_a_file_says_whether_it_is_a_summarizers() -> None:
-    assert configs.is_one(TINY)
-    assert not configs.is_one(TINY.with_name("tiny.toml"))
-
-
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

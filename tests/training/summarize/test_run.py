@@ -11,22 +11,21 @@ from safetensors.torch import load_file
 
 from app.runtime.summarizer import Summarizer
 from app.tasks.generate import Options
+from tests.packages import PACKAGES
 from tests.training.conftest import copied
 from tests.training.summarize.conftest import TinyRun
 from training import checkpoints
-from training.errors import PackRefusedError, RunError
+from training.errors import DataError, PackRefusedError, RunError
 from training.models.pointer_step import PointerStep
-from training.pairs import Pairs
 from training.paths import RunPaths
 from training.summarize import parity, prepare, stages, vocabulary
 from training.summarize.config import Kind, SummarizeConfig
-from training.summarize.evaluate import evaluate
 from training.summarize.export import FILES
 from training.summarize.greedy import step_of
 from training.summarize.loop import PointerTraining
 from training.summarize.pairs import Pair
 from training.summarize.parity import DevDocuments
-from training.summarize.written import open_writer, options_of, write
+from training.summarize.written import Written, habits, open_writer, options_of, write
 
 NEWS = "People came to look. In Oslo, Greta repairs the old bridge. It rained for 12 days."
 CHAT = "Ann: hi :)\r\nHugo: Shall we swim in Lima?\r\nAnn: why not, at 7!\r\nHugo: great"
@@ -135,6 +134,12 @@ def test_the_tiny_package_sums_up_a_chat_in_the_callers_spelling(writers: Mappin
     assert not all(found.copied)
 
 
+def test_a_kinds_options_are_the_manifests(writers: Mapping[str, Summarizer]) -> None:
+    assert options_of(writers["int8"], "dialogue") == Options(
+        max_tokens=16, min_tokens=1, beams=3, length_penalty=0.6, block_ngram=3
+    )
+
+
 def test_a_batch_writes_what_each_text_alone_does(writers: Mapping[str, Summarizer]) -> None:
     texts = [CHAT, NEWS, CHAT.replace("Lima", "Oslo"), "Bob: hi", ""]
     for model in writers.values():
@@ -187,7 +192,16 @@ def test_the_package_says_what_it_is(run: TinyRun) -> None:
     assert manifest["provenance"]["checks"]["fp32_equal"] == 1.0
     assert set(manifest["provenance"]["training"]) == {"summaries", "restored", "read"}
     card = (run.package / "README.md").read_text("utf-8")
-    for title in ("Figures", "What it writes", "Stages", "Checks at pack time", "Data", "Limits", "Rebuild"):
+    for title in (
+        "Figures",
+        "Certainty",
+        "What it writes",
+        "Stages",
+        "Checks at pack time",
+        "Data",
+        "Limits",
+        "Rebuild",
+    ):
         assert f"## {title}\n" in card
 
 
@@ -201,12 +215,15 @@ def test_a_graph_that_writes_something_else_is_refused(
         parity.check(other, writers["fp32"], writers["int8"], dev, run.config)
 
 
-def test_figures_are_those_of_what_was_written(writers: Mapping[str, Summarizer]) -> None:
-    reference = "Ann and Hugo will swim in Lima."
-    found = evaluate(writers["int8"], Pairs([CHAT, CHAT], [(reference,), ("nothing", reference)]), "dialogue")
-    assert [row.r1 for row in found.rows] == [1.0, 0.5]
-    figures = found.figures()
-    assert figures["rouge1"] == 0.75
-    assert figures["ended"] == 1.0
-    assert figures["tokens"] == 7.0
-    assert options_of(writers["int8"], "dialogue").beams == 3
+def test_habits_are_shares_of_tokens_and_of_summaries() -> None:
+    written = [
+        Written("a b", [8, 9], [True, False], ended=True),
+        Written("c", [10, 11], [True, True], ended=False),
+        Written("", [], [], ended=False),
+    ]
+    assert habits(written) == {"copied": 0.75, "ended": pytest.approx(1 / 3, abs=1e-6)}
+
+
+def test_a_package_that_does_not_write_is_refused() -> None:
+    with pytest.raises(DataError, match="task 'sentiment', expected a package that writes"):
+        open_writer(PACKAGES / "tiny" / "1")
