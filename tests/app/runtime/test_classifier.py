@@ -70,10 +70,12 @@ def probabilities(model: Classifier, batch: list[npt.NDArray[np.int64]]) -> npt.
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
 def test_an_answer_is_the_same_alone_and_in_a_batch(package: Package, precision: str) -> None:
+    # Packed before int8 ranges were pinned (decision 0004), a package knows nothing of its int8 company.
+    steady = precision == "fp32" or "int8_company" in package.manifest.provenance["checks"]
     model = Classifier.open(package, CPU, precision)
     together = probabilities(model, rows(package))
     alone = np.concatenate([probabilities(model, [row]) for row in rows(package)])
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(together, alone, atol=1e-5 if steady else 0.005)
 
 
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")
