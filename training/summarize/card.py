@@ -19,7 +19,7 @@ def card(manifest: Manifest, config: SummarizeConfig, checks: Checks) -> str:
         "What it writes": _written(manifest),
         "What goes wrong": "\n".join(f"- {one}" for one in config.observed),
         "Stages": _stages(manifest.provenance["training"]),
-        "Checks at pack time": _checks(checks),
+        "Checks at pack time": _checks(checks, manifest.provenance["length_penalties"]),
         "Data": _data(config),
         "Limits": "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest), *config.limits)),
         "Rebuild": _rebuild(manifest, config),
@@ -104,11 +104,18 @@ def _stages(training: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", f"On one core: {minutes}."])
 
 
-def _checks(checks: Checks) -> str:
+def _checks(checks: Checks, penalties: Mapping[str, Mapping[float, float]]) -> str:
     documents = f"{checks.documents} dev documents, greedily"
+    chosen = "; ".join(
+        f"{kind}: {', '.join(f'{penalty:g} gives {100 * score:.2f}' for penalty, score in scores.items())}"
+        for kind, scores in penalties.items()
+        if scores
+    )
+    tuned = f"\n- Mean ROUGE on dev by length penalty, of which the best is the default: {chosen}." if chosen else ""
     return (
         f"- Torch and the fp32 graphs write the same, token for token, on {checks.fp32_equal:.1%} of {documents}.\n"
         f"- int8 and fp32 likewise on {checks.int8_equal:.1%}; int8 costs {checks.int8_points:.2f} points of ROUGE."
+        f"{tuned}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from app.modelpack import manifest as schema
 from app.modelpack.manifest import Evaluation, Limits, Manifest
 from app.modelpack.store import open_package
-from app.modelpack.summaries import Generation
+from app.modelpack.summaries import Generation, Option
 from app.modelpack.summaries import Kind as KindSpec
 from app.runtime.summarizer import Summarizer
 from training import packaging, plots
@@ -21,8 +21,8 @@ from training.data import file_of
 from training.judged import judge, named, told
 from training.pairs import FOLDER, read_pairs
 from training.paths import RunPaths
-from training.summarize import card, parity, vocabulary
-from training.summarize.config import PairSet, SummarizeConfig
+from training.summarize import card, parity, tune, vocabulary
+from training.summarize.config import Kind, KindOptions, PairSet, SummarizeConfig
 from training.summarize.export import FILES, graph_specs
 from training.summarize.greedy import step_of
 from training.summarize.pairs import read
@@ -44,13 +44,21 @@ def pack(config: SummarizeConfig, data: Path, paths: RunPaths, models: Path, *, 
     with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
         staged = Path(beside) / config.name / str(config.version)
         _copy(paths, staged)
-        bare = _manifest(config, staged, _provenance(config, data, paths))
-        packaging.write(bare, staged)
-        checks = _check(config, data, paths, staged)
+        provenance = _provenance(config, data, paths)
+        packaging.write(_manifest(config, staged, provenance), staged)
+        dev = _dev(config, data)
+        checks = _check(config, paths, staged, dev)
         say(f"pack: {checks}")
+        penalties = tune.by_penalty(
+            open_writer(staged), parity.sample(dev, config.gates.documents), config.generation.length_penalties
+        )
+        say(f"pack: mean ROUGE on dev by length penalty: {penalties}")
+        provenance |= {"checks": asdict(checks), "length_penalties": penalties}
+        bare = _manifest(config, staged, provenance, tune.best(penalties))
+        packaging.write(bare, staged)
         evaluations, leads = _evaluate(config, data, open_writer(staged), split=split, say=say)
         plots.learning_curves(paths.logs, staged / REPORT / "learning-curves.png")
-        provenance = bare.provenance | {"checks": asdict(checks), "leads": leads}
+        provenance["leads"] = leads
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
         (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
         packaging.write(scored.model_copy(update={"files": packaging.files(staged)}), staged)
@@ -65,7 +73,9 @@ def _copy(paths: RunPaths, staged: Path) -> None:
     shutil.copyfile(paths.tokenizer, staged / TOKENIZER)
 
 
-def _manifest(config: SummarizeConfig, staged: Path, provenance: dict[str, Any]) -> Manifest:
+def _manifest(
+    config: SummarizeConfig, staged: Path, provenance: dict[str, Any], penalties: Mapping[Kind, float] | None = None
+) -> Manifest:
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         name=config.name,
@@ -88,7 +98,9 @@ def _manifest(config: SummarizeConfig, staged: Path, provenance: dict[str, Any])
             bos_id=vocabulary.BOS_ID,
             eos_id=vocabulary.EOS_ID,
             kinds={
-                kind: KindSpec(id=vocabulary.KIND_IDS[kind], **dict(options))
+                kind: KindSpec(
+                    id=vocabulary.KIND_IDS[kind], **dict(_with_penalty(options, (penalties or {}).get(kind)))
+                )
                 for kind, options in config.generation.kinds.items()
             },
             block_ngram=config.generation.block_ngram,
@@ -119,9 +131,19 @@ def _splits(one: PairSet) -> list[str]:
     return [split for split, used in (("train", one.rows_per_epoch > 0), ("dev", one.scored)) if used]
 
 
-def _check(config: SummarizeConfig, data: Path, paths: RunPaths, staged: Path) -> Checks:
+def _with_penalty(options: KindOptions, penalty: float | None) -> KindOptions:
+    if penalty is None:
+        return options
+    bounds = options.length_penalty
+    return options.model_copy(update={"length_penalty": Option(min=bounds.min, max=bounds.max, default=penalty)})
+
+
+def _dev(config: SummarizeConfig, data: Path) -> dict[str, DevDocuments]:
+    return {one.name: DevDocuments(one.kind, read(data, one.name, "dev")) for one in config.sets if one.scored}
+
+
+def _check(config: SummarizeConfig, paths: RunPaths, staged: Path, dev: Mapping[str, DevDocuments]) -> Checks:
     step = step_of(load_network(config, paths), vocabulary.load(paths.tokenizer)).eval()
-    dev = {one.name: DevDocuments(one.kind, read(data, one.name, "dev")) for one in config.sets if one.scored}
     return parity.check(step, open_writer(staged, "fp32"), open_writer(staged, "int8"), dev, config)
 
 

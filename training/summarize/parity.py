@@ -1,6 +1,6 @@
 """The checks that guard a package that writes: its graphs are the trained network, their int8 twins cost little."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +42,7 @@ class DevDocuments:
     pairs: list[Pair]
 
 
-def sample(dev: dict[str, DevDocuments], documents: int) -> dict[str, DevDocuments]:
+def sample(dev: Mapping[str, DevDocuments], documents: int) -> dict[str, DevDocuments]:
     """Return so many pairs in all, as many of each set as of the next, spread evenly over it."""
     found, left = {}, documents
     for at, (name, one) in enumerate(dev.items()):
@@ -53,7 +53,7 @@ def sample(dev: dict[str, DevDocuments], documents: int) -> dict[str, DevDocumen
 
 
 def check(
-    step: PointerStep, fp32: Summarizer, int8: Summarizer, dev: dict[str, DevDocuments], config: SummarizeConfig
+    step: PointerStep, fp32: Summarizer, int8: Summarizer, dev: Mapping[str, DevDocuments], config: SummarizeConfig
 ) -> Checks:
     """Measure everything on a sample of dev, and refuse with `PackRefusedError` what misses a gate."""
     gates = config.gates

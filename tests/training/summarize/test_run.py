@@ -18,7 +18,7 @@ from training import checkpoints
 from training.errors import DataError, PackRefusedError, RunError
 from training.models.pointer_step import PointerStep
 from training.paths import RunPaths
-from training.summarize import parity, prepare, stages, vocabulary
+from training.summarize import parity, prepare, stages, tune, vocabulary
 from training.summarize.config import Kind, SummarizeConfig
 from training.summarize.export import FILES
 from training.summarize.greedy import step_of
@@ -134,10 +134,20 @@ def test_the_tiny_package_sums_up_a_chat_in_the_callers_spelling(writers: Mappin
     assert not all(found.copied)
 
 
-def test_a_kinds_options_are_the_manifests(writers: Mapping[str, Summarizer]) -> None:
+def test_a_kinds_options_are_the_manifests_and_its_length_penalty_the_best_on_dev(
+    run: TinyRun, writers: Mapping[str, Summarizer]
+) -> None:
+    tried = json.loads((run.package / "manifest.json").read_text("utf-8"))["provenance"]["length_penalties"]
+    assert set(tried) == {"headline", "dialogue"}
+    best = max(tried["dialogue"], key=tried["dialogue"].__getitem__)
     assert options_of(writers["int8"], "dialogue") == Options(
-        max_tokens=16, min_tokens=1, beams=3, length_penalty=0.6, block_ngram=3
+        max_tokens=16, min_tokens=1, beams=3, length_penalty=float(best), block_ngram=3
     )
+    assert options_of(writers["int8"], "abstract").length_penalty == 0.6
+
+
+def test_the_first_of_equal_penalties_is_taken() -> None:
+    assert tune.best({"headline": {0.5: 0.3, 1.0: 0.4, 1.5: 0.4}, "dialogue": {}}) == {"headline": 1.0}
 
 
 def test_a_batch_writes_what_each_text_alone_does(writers: Mapping[str, Summarizer]) -> None:
