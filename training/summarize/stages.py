@@ -188,10 +188,20 @@ def _same_settings(config: SummarizeConfig, paths: RunPaths) -> None:
     paths.root.mkdir(parents=True, exist_ok=True)
     if not paths.settings.exists():
         paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    begun = json.loads(paths.settings.read_text(encoding="utf-8"))
-    # More time, or less, is no other run: the schedule goes by what is left of it.
-    for one in (settings, begun):
-        one["loop"].pop("minutes", None)
+    begun = _fitted(json.loads(paths.settings.read_text(encoding="utf-8")))
+    settings = _fitted(settings)
     changed = [key for key in settings if settings[key] != begun.get(key)]
     if changed:
         raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")
+
+
+def _fitted(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what a fit depends on: not the minutes, since the schedule goes by what is left, nor a set only tested."""
+    kept = {key: _without_minutes(value) for key, value in settings.items()}
+    return kept | {"sets": [one for one in settings["sets"] if one["rows_per_epoch"] or one["scored"]]}
+
+
+def _without_minutes(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_minutes(one) for key, one in value.items() if key != "minutes"}

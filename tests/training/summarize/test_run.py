@@ -105,6 +105,18 @@ def test_a_run_begun_with_other_settings_is_not_taken_up(run: TinyRun) -> None:
         stages.train(other, run.paths, lambda _: None)
 
 
+def test_more_minutes_and_a_set_that_is_only_tested_make_no_other_run(run: TinyRun, tmp_path: Path) -> None:
+    paths = copied(RunPaths(run.paths.tokenizer.parent), tmp_path).below("whole")
+    tested = run.config.sets[0].model_copy(
+        update={"name": "another", "rows_per_epoch": 0, "scored": False, "tested": True}
+    )
+    loop = run.config.loop.model_copy(update={"minutes": 60.0})
+    stages._same_settings(run.config.model_copy(update={"loop": loop, "sets": (*run.config.sets, tested)}), paths)
+    trained = tested.model_copy(update={"rows_per_epoch": 3})
+    with pytest.raises(RunError, match=r"begun with another \[sets\]"):
+        stages._same_settings(run.config.model_copy(update={"sets": (*run.config.sets, trained)}), paths)
+
+
 def test_the_schedule_goes_by_the_clock_where_that_is_ahead(run: TinyRun) -> None:
     stage = run.config.loop.model_copy(update={"minutes": 1.0, "warmup": 0.0})
     network = stages.load_network(run.config, run.paths)
