@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.modelpack.manifest import Evaluation, Manifest
+from training import summary_sections
 from training.conventions import SETS
 from training.extractive.config import ExtractConfig
 from training.extractive.parity import Checks
@@ -15,8 +16,8 @@ def card(manifest: Manifest, config: ExtractConfig, checks: Checks) -> str:
     """Return the card as Markdown."""
     parts = {
         "Figures": _figures(manifest, config),
-        "Certainty": _certainty(manifest.provenance["leads"]),
-        "What it quotes": _traits(manifest),
+        "Certainty": summary_sections.certainty(manifest.provenance["leads"]),
+        "What it quotes": summary_sections.likeness(manifest),
         "Checks at pack time": _checks(checks, manifest),
         "Data": _data(config),
         "Limits": "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest), *config.limits)),
@@ -60,32 +61,6 @@ def _figures(manifest: Manifest, config: ExtractConfig) -> str:
             "",
             "![learning curves](report/learning-curves.png)",
         ]
-    )
-
-
-def _certainty(leads: Mapping[str, Any]) -> str:
-    rows = [
-        [data, name, *(_interval(found[key]) for key in KEYS)]
-        for data, by_name in leads.items()
-        for name, found in by_name.items()
-    ]
-    text = "Points above a baseline on the same rows, and where 95% of 1,000 resamples lie (paired bootstrap)."
-    return f"{text}\n\n{table(['data set', 'over', 'ROUGE-1', 'ROUGE-2', 'ROUGE-L'], rows)}"
-
-
-def _traits(manifest: Manifest) -> str:
-    rows = [
-        [
-            one.data,
-            f"{one.metrics['length']:.2f}",
-            *(f"{one.metrics[name]:.1%}" for name in ("repeated", "novel_2", "numbers", "names")),
-        ]
-        for one in manifest.evaluation
-    ]
-    head = ["data set", "length over the reference's", "repeated trigrams", "novel bigrams", "numbers", "names"]
-    return (
-        "Numbers and names: the share of those in a summary that the document lacks. New pairs of words arise where\n"
-        "two quoted sentences meet.\n\n" + table(head, rows)
     )
 
 
@@ -141,10 +116,6 @@ def _rebuild(manifest: Manifest) -> str:
         "Every setting, the versions of the libraries and the SHA-256 of each data file stand under `provenance` in\n"
         "manifest.json. Where `minutes` end the training, another processor gets further or less far in them."
     )
-
-
-def _interval(found: Mapping[str, float]) -> str:
-    return f"{found['value']:+.1f} [{found['low']:+.1f}, {found['high']:+.1f}]"
 
 
 def _of(metrics: Mapping[str, float]) -> str:
