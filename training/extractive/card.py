@@ -18,6 +18,7 @@ def card(manifest: Manifest, config: ExtractConfig, checks: Checks) -> str:
         "Figures": _figures(manifest, config),
         "Certainty": summary_sections.certainty(manifest.provenance["leads"]),
         "What it quotes": summary_sections.likeness(manifest),
+        "What goes wrong": "\n".join(f"- {one}" for one in config.observed),
         "Checks at pack time": _checks(checks, manifest),
         "Data": _data(config),
         "Limits": "\n".join(f"- {limit}" for limit in (*_shortfalls(manifest), *config.limits)),

@@ -114,7 +114,7 @@ class GateConfig(_Strict):
 
 
 class ExtractConfig(_Strict):
-    """Everything about a run."""
+    """Everything about a run; `observed` is what whoever read its summaries saw go wrong, for the card."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Positive
@@ -122,6 +122,7 @@ class ExtractConfig(_Strict):
     language: Literal["en", "zh"]
     summary: str
     limits: tuple[str, ...]
+    observed: tuple[str, ...] = ()
     seed: int
     tokenizer: TokenizerConfig
     document: DocumentConfig

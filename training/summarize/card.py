@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.modelpack.manifest import Manifest
+from training import summary_sections
 from training.conventions import SETS
 from training.judged import KEYS
 from training.markdown import table
@@ -15,7 +16,7 @@ def card(manifest: Manifest, config: SummarizeConfig, checks: Checks) -> str:
     """Return the card as Markdown."""
     parts = {
         "Figures": _figures(manifest),
-        "Certainty": _certainty(manifest.provenance["leads"]),
+        "Certainty": summary_sections.certainty(manifest.provenance["leads"]),
         "What it writes": _written(manifest),
         "What goes wrong": "\n".join(f"- {one}" for one in config.observed),
         "Stages": _stages(manifest.provenance["training"]),
@@ -65,16 +66,6 @@ def _figures(manifest: Manifest) -> str:
             "![learning curves](report/learning-curves.png)",
         ]
     )
-
-
-def _certainty(leads: Mapping[str, Any]) -> str:
-    rows = [
-        [data, name, *(_interval(found[key]) for key in KEYS)]
-        for data, by_name in leads.items()
-        for name, found in by_name.items()
-    ]
-    text = "Points above a baseline on the same rows, and where 95% of 1,000 resamples lie (paired bootstrap)."
-    return f"{text}\n\n{table(['data set', 'over', 'ROUGE-1', 'ROUGE-2', 'ROUGE-L'], rows)}"
 
 
 def _written(manifest: Manifest) -> str:
@@ -161,10 +152,6 @@ def _rebuild(manifest: Manifest, config: SummarizeConfig) -> str:
         "Every setting, the versions of the libraries and the SHA-256 of each data file stand under `provenance` in\n"
         "manifest.json. Where `minutes` end a stage, another processor gets further or less far in them."
     )
-
-
-def _interval(lead: Mapping[str, float]) -> str:
-    return f"{lead['value']:+.1f} ({lead['low']:+.1f} to {lead['high']:+.1f})"
 
 
 def _of(metrics: Mapping[str, float]) -> str:
