@@ -11,6 +11,7 @@ from torch import Tensor
 from training.batches import collate, cut, walk
 from training.extractive.config import FitConfig
 from training.extractive.corpus import Documents, Row
+from training.oracle import SetScorer
 from training.tokenizer import PAD_ID
 
 Plan = tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]
@@ -19,13 +20,15 @@ Plan = tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]
 class DocumentBatch(NamedTuple):
     """ids int64[N, T] and lens int64[N] of all sentences, counts int64[B] of each document's, labels float32[B, S].
 
-    `rows` are the documents themselves, for what ROUGE says of sets of their sentences.
+    gains float32[B, S] is the ROUGE that each sentence has alone. `rows` are the documents themselves, for what ROUGE
+    says of sets of their sentences.
     """
 
     ids: Tensor
     lens: Tensor
     counts: Tensor
     labels: Tensor
+    gains: Tensor
     rows: tuple[Row, ...]
 
 
@@ -34,9 +37,12 @@ def batch_of(rows: Sequence[Row]) -> DocumentBatch:
     ids, lens = collate([sentence for row in rows for sentence in row.sentences], PAD_ID)
     counts = torch.tensor([len(row.sentences) for row in rows])  # [B]
     labels = torch.zeros(len(rows), int(counts.max()))  # [B, S]
+    gains = torch.zeros_like(labels)  # [B, S]
     for at, row in enumerate(rows):
         labels[at, : len(row.labels)] = torch.from_numpy(row.labels.astype(np.float32))
-    return DocumentBatch(ids, lens, counts, labels, tuple(rows))
+        alone = SetScorer(row.words, [row.summary]).alone()
+        gains[at, : len(row.labels)] = torch.from_numpy(alone.astype(np.float32))
+    return DocumentBatch(ids, lens, counts, labels, gains, tuple(rows))
 
 
 class DevDocuments:

@@ -50,9 +50,11 @@ class NetworkConfig(_Strict):
 class FitConfig(_Strict):
     """The fit; a batch holds at most `max_rows` documents and `max_cells` = sentences x longest of all of them.
 
-    With `minutes` the rate falls by the clock where that is ahead of the steps, and the fit ends with it. From the
-    share `reward_from` of the fit on, the loss has `reward_weight` parts of reinforcement on ROUGE (Dong et al. 2018,
-    BanditSum), of `samples` draws a document, beside one of the labels'.
+    With `minutes`, of processor time, the rate falls by the clock where that is ahead of the steps, and the fit ends
+    with it; a run that it ended goes on where they are raised. The loss is that of the labels and `gain_weight` parts
+    of one that ranks sentences by their own ROUGE, the sharper the lower `gain_temperature`. From the share
+    `reward_from` of the fit on, it has `reward_weight` parts of reinforcement on ROUGE as well (Dong et al. 2018,
+    BanditSum), of `samples` draws a document.
     """
 
     epochs: Positive
@@ -66,6 +68,8 @@ class FitConfig(_Strict):
     weight_decay: NotNegative = 0.01
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     ema_decay: Share = 0.998
+    gain_weight: NotNegative = 0.0
+    gain_temperature: Annotated[float, Field(gt=0.0)] = 0.05
     reward_from: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     reward_weight: NotNegative = 0.0
     samples: Positive = 16

@@ -13,7 +13,7 @@ from training import tokenizer
 from training.errors import DataError
 from training.extractive.config import ExtractConfig, ExtractSet
 from training.extractive.corpus import Documents, Ints, Row
-from training.oracle import oracle
+from training.oracle import SetScorer
 from training.pairs import Pairs, read_pairs
 from training.paths import RunPaths
 from training.rouge import scorer
@@ -111,7 +111,7 @@ def _rows(
             words = [numbers.of(sentence) for sentence in said]
             wanted = numbers.of(references[0])
             labels = np.zeros(len(said), dtype=np.bool_)
-            labels[oracle([row.tolist() for row in words], [wanted.tolist()], one.sentences)] = True
+            labels[SetScorer(words, [wanted]).greedy(one.sentences)] = True
             yield Row([next(encoded) for _ in said], labels, words, wanted)
 
 

@@ -29,7 +29,7 @@ def reward_loss(logits: Tensor, counts: Tensor, rows: tuple[Row, ...], most: int
             policy = (1 - EXPLORE) * weights / weights.sum() + EXPLORE * uniform  # [S]
             drawn = torch.multinomial(policy.expand(samples, -1), most)  # [K, most]
             greedy = weights.topk(most).indices  # [most]
-        scorer = SetScorer(row.words, row.summary)
+        scorer = SetScorer(row.words, [row.summary])
         rewards = scorer.score(drawn.numpy()) - scorer.score(greedy.numpy()[None])  # [K]
         losses.append(-(torch.from_numpy(rewards.astype(np.float32)) * log_probability(weights, drawn)).mean())
     return torch.stack(losses).mean() if losses else logits.sum() * 0.0

@@ -12,7 +12,7 @@ from safetensors.torch import load_model, save_model
 from training import checkpoints, tokenizer
 from training.errors import RunError
 from training.extractive.batches import DevDocuments, TrainDocuments
-from training.extractive.config import ExtractConfig
+from training.extractive.config import ExtractConfig, FitConfig
 from training.extractive.loop import DevSet, ExtractTraining, averaged_network
 from training.extractive.prepare import DEV, dev_texts, opened, training_documents
 from training.models.extractor import Extractor
@@ -21,14 +21,14 @@ from training.plots import learning_curves
 from training.quiet import quiet
 from training.trainer import Machines, open_trainer
 
-# What a fit depends on; the card's words and the way the package quotes are not among it.
+# What a fit depends on, but for how long it may take; the card's words and the way the package quotes are not among it.
 SETTINGS: Any = {
     "language": True,
     "seed": True,
     "tokenizer": True,
     "document": True,
     "model": True,
-    "loop": True,
+    "loop": set(FitConfig.model_fields) - {"minutes"},
     "sets": {"__all__": {"name", "rows", "rows_per_epoch", "sentences"}},
 }
 Say = Callable[[str], None]

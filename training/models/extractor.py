@@ -2,7 +2,9 @@
 
 The terms are those of SummaRuNNer (Nallapati et al. 2017): content, salience, position and novelty. Its novelty looks
 at the summary as it was decided so far, sentence by sentence; here, at what the other three terms would have quoted
-before a sentence, so that all are scored in one pass and the graph has no loop.
+before a sentence, so that all are scored in one pass and the graph has no loop. A fifth term is told what recurrent
+states hardly see, which words come again elsewhere: how like a sentence's words are to the document's, to those of the
+first sentence, and to those of the likest sentence before it.
 """
 
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from training.models.masking import real
 
 CHUNKS = 6
 """In training the rows of a batch are run in so many parts, near in length, for less padding."""
+LIKENESSES = 4
 RELATIVE = 10
 """Tenths of a document."""
 NEVER = -1e4
@@ -41,7 +44,9 @@ class Extractor(nn.Module):
         self.tokens = FusedEncoder(config.cells(config.embedding, config.hidden))
         self.output_dropout = nn.Dropout(config.output_dropout)
         self.sentences = FusedEncoder(config.cells(features, config.document_hidden))
-        self.hidden = nn.Linear(states + features, states)
+        self.importance = nn.Linear(config.embedding, 1)
+        self.hidden = nn.Linear(states + features + LIKENESSES, states)
+        self.likeness = nn.Linear(LIKENESSES, 1)
         self.content = nn.Linear(states, 1)
         self.document = nn.Linear(states, states)
         self.salience = nn.Linear(states, states, bias=False)
@@ -55,11 +60,11 @@ class Extractor(nn.Module):
 
         ids int64[N, T] and lens int64[N] are the sentences of all documents, one after the other.
         """
-        features = self.output_dropout(self.read_in_chunks(ids, lens).features)  # [N, F]
-        padded = features.new_zeros(len(counts), int(counts.max()), features.shape[1])  # [B, S, F]
-        mask = torch.arange(padded.shape[1]) < counts.unsqueeze(1)  # [B, S]
-        padded = padded.masked_scatter(mask.unsqueeze(2), features)  # [B, S, F]
-        return self.logits(padded, self.sentences(padded, counts), mask)  # [B, S]
+        read = self.read_in_chunks(ids, lens)
+        mask = torch.arange(int(counts.max())) < counts.unsqueeze(1)  # [B, S]
+        features = _padded(self.output_dropout(read.features), mask)  # [B, S, F]
+        states = self.sentences(features, counts)  # [B, S, 2 H]
+        return self.logits(features, states, _padded(read.content, mask), mask)  # [B, S]
 
     def one(self, ids: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores float32[S] and content float32[S, E] of one document's sentences: what is exported."""
@@ -67,7 +72,8 @@ class Extractor(nn.Module):
         features = read.features.unsqueeze(0)  # [1, S, F]
         states, _ = self.sentences.cells(features)  # [1, S, 2 H]
         mask = torch.ones_like(lens).unsqueeze(0) > 0  # [1, S]
-        return torch.sigmoid(self.logits(features, states, mask)).squeeze(0), read.content
+        logits = self.logits(features, states, read.content.unsqueeze(0), mask)  # [1, S]
+        return torch.sigmoid(logits).squeeze(0), read.content
 
     def read(self, ids: Tensor, lens: Tensor) -> Read:
         """Read sentences int64[N, T] of lens int64[N] tokens, each for itself."""
@@ -78,7 +84,8 @@ class Extractor(nn.Module):
         mean = states.sum(dim=1) / tokens  # [N, 2 H]
         top = states.masked_fill(~mask, NEVER).amax(dim=1)  # [N, 2 H]
         length = torch.log1p(tokens) / 4  # [N, 1]
-        content = (embedded * mask).sum(dim=1) / tokens  # [N, E]
+        weights = torch.sigmoid(self.importance(embedded)) * mask  # [N, T, 1]
+        content = (embedded * weights).sum(dim=1)  # [N, E]
         return Read(torch.cat([mean, top, length], dim=1), functional.normalize(content, dim=1))
 
     def read_in_chunks(self, ids: Tensor, lens: Tensor) -> Read:
@@ -88,9 +95,10 @@ class Extractor(nn.Module):
         back = order.argsort()  # [N]
         return Read(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
 
-    def logits(self, features: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """Return logits float32[B, S] from features float32[B, S, F] and states float32[B, S, 2 H]; mask bool[B, S]."""
-        hidden = torch.tanh(self.hidden(torch.cat([states, features], dim=2)))  # [B, S, 2 H]
+    def logits(self, features: Tensor, states: Tensor, content: Tensor, mask: Tensor) -> Tensor:
+        """Return logits float32[B, S] of features [B, S, F], states [B, S, 2 H], content [B, S, E], mask bool[B, S]."""
+        likeness = likenesses(content, mask).to(features.dtype)  # [B, S, L]
+        hidden = torch.tanh(self.hidden(torch.cat([states, features, likeness], dim=2)))  # [B, S, 2 H]
         shown = mask.unsqueeze(2).to(hidden.dtype)  # [B, S, 1]
         counts = shown.sum(dim=1)  # [B, 1]
         document = torch.tanh(self.document((hidden * shown).sum(dim=1) / counts))  # [B, 2 H]
@@ -99,7 +107,7 @@ class Extractor(nn.Module):
         first = self.content(hidden).squeeze(2)  # [B, S]
         first = first + (self.salience(hidden) * document.unsqueeze(1)).sum(dim=2)  # [B, S]
         first = first + self.positions(places.clamp(max=self.positions.num_embeddings - 1)).squeeze(2)  # [B, S]
-        first = first + self.tenths(tenths).squeeze(2)  # [B, S]
+        first = first + self.tenths(tenths).squeeze(2) + self.likeness(likeness).squeeze(2)  # [B, S]
         quoted = torch.sigmoid(first).unsqueeze(2) * hidden * shown  # [B, S, 2 H]
         before = torch.tanh(quoted.cumsum(dim=1) - quoted)  # [B, S, 2 H]
         logits: Tensor = first - (self.novelty(hidden) * before).sum(dim=2)  # [B, S]
@@ -116,3 +124,24 @@ class Extractor(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
         self.tokens.initialize()
         self.sentences.initialize()
+
+
+def likenesses(content: Tensor, mask: Tensor) -> Tensor:
+    """Return cosines float32[B, S, L] of each sentence: with the whole document, the mean sentence, the first one, and
+    the likest before it; content float32[B, S, E] has length 1, or 0 in the padding that mask bool[B, S] leaves out.
+    """
+    content = content.float()
+    whole = functional.normalize(content.sum(dim=1, keepdim=True), dim=2)  # [B, 1, E]
+    among = content @ content.transpose(1, 2)  # [B, S, S]
+    counts = mask.sum(dim=1, keepdim=True).to(content.dtype)  # [B, 1]
+    mean = (among.sum(dim=2) - 1) / (counts - 1).clamp(min=1)  # [B, S]
+    places = torch.ones_like(mask, dtype=torch.int64).cumsum(dim=1)  # [B, S]
+    earlier = places.unsqueeze(2) > places.unsqueeze(1)  # [B, S, S]
+    before = (among * earlier).amax(dim=2)  # [B, S]
+    return torch.stack([(content * whole).sum(dim=2), mean, among[:, :, 0], before], dim=2)  # [B, S, L]
+
+
+def _padded(rows: Tensor, mask: Tensor) -> Tensor:
+    """Lay rows [N, D] into [B, S, D] where mask bool[B, S] is true, zeros elsewhere."""
+    room = rows.new_zeros(*mask.shape, rows.shape[1])  # [B, S, D]
+    return room.masked_scatter(mask.unsqueeze(2), rows)  # [B, S, D]

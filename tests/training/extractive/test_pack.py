@@ -1,6 +1,7 @@
 """An extractor goes the whole way, and what misses a gate is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,21 @@ def test_a_run_begun_with_other_settings_is_not_taken_up(quoting_run: QuotingRun
 
     with pytest.raises(RunError, match=r"begun with another \[seed\]"):
         train.train(other, quoting_run.paths, lambda _: None)
+
+
+def test_a_run_that_the_clock_ended_goes_on_where_there_is_more_time(
+    quoting: ExtractConfig, quoting_prepared: RunPaths, tmp_path: Path
+) -> None:
+    paths = RunPaths(Path(shutil.copytree(quoting_prepared.prepared.parent, tmp_path / quoting.name)))
+    shutil.rmtree(paths.checkpoints, ignore_errors=True)
+    paths.settings.unlink(missing_ok=True)
+    steps = []
+    for minutes in (1e-4, 2e-4, 5.0):
+        longer = quoting.model_copy(update={"loop": quoting.loop.model_copy(update={"minutes": minutes})})
+        train.train(longer, paths, lambda _: None)
+        steps.append(json.loads(paths.report.read_text(encoding="utf-8"))["steps"])
+
+    assert 0 < steps[0] <= steps[1] < steps[2]
 
 
 def test_what_is_not_prepared_says_so(quoting: ExtractConfig, tmp_path: Path) -> None:
