@@ -29,6 +29,11 @@ def card(manifest: Manifest, config: ExtractConfig, checks: Checks) -> str:
     return "\n\n".join([*head, *body]) + "\n"
 
 
+def baselines(sentences: int) -> list[str]:
+    """Return the names of the baselines that the card shows of a set of which so many sentences are quoted."""
+    return [f"lead-{sentences}", f"plain-{sentences}", "textrank", "oracle"]
+
+
 def _facts(manifest: Manifest, config: ExtractConfig) -> str:
     sizes = ", ".join(f"{one.precision} {manifest.files[one.file].bytes / 1e6:.1f} MB" for one in manifest.graphs)
     return (
@@ -43,7 +48,7 @@ def _figures(manifest: Manifest, config: ExtractConfig) -> str:
     rows = []
     for one in manifest.evaluation:
         about, many = SETS.get(one.data), counts[one.data]
-        shown = [_of(one.baselines[name]) for name in (f"lead-{many}", f"plain-{many}", "textrank", "oracle")]
+        shown = [_of(one.baselines[name]) for name in baselines(many)]
         must = "; ".join(f"{name} {_triple(figures)}" for name, figures in about.must_beat.items()) if about else ""
         goal = _triple(about.goal) if about else ""
         rows.append([one.data, one.split, str(one.rows), str(many), f"**{_of(one.metrics)}**", *shown, must, goal])

@@ -127,8 +127,10 @@ class Extractor(nn.Module):
 
 
 def likenesses(content: Tensor, mask: Tensor) -> Tensor:
-    """Return cosines float32[B, S, L] of each sentence: with the whole document, the mean sentence, the first one, and
-    the likest before it; content float32[B, S, E] has length 1, or 0 in the padding that mask bool[B, S] leaves out.
+    """Return each sentence's cosines, float32[B, S, L], of content float32[B, S, E], which mask bool[B, S] says is there.
+
+    They are those with the whole document, with its other sentences in the mean, with the first one, and with the
+    likest before it.
     """
     content = content.float()
     whole = functional.normalize(content.sum(dim=1, keepdim=True), dim=2)  # [B, 1, E]
