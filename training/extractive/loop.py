@@ -1,7 +1,7 @@
 """Fits the extractor with Lightning: labels first, then reinforcement; the average of the weights is what is scored."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from app.tasks.extract import choose
 from training.baselines.quoting import joined
@@ -40,7 +40,7 @@ class ExtractTraining(pl.LightningModule):
     def __init__(self, network: Extractor, config: ExtractConfig, dev: Mapping[str, DevSet], steps: int) -> None:
         super().__init__()
         self.network = network
-        self.averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.loop.ema_decay))  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(network, multi_avg_fn=warm_average(config.loop.ema_decay))  # type: ignore[no-untyped-call]
         self.averaged.requires_grad_(requires_grad=False)
         self.dev_scores: dict[str, Rouge] = {}
         self.seconds = 0.0
@@ -177,6 +177,21 @@ def gain_loss(logits: Tensor, batch: DocumentBatch, temperature: float) -> Tenso
     wanted = (batch.gains / temperature).masked_fill(beyond, NEVER).softmax(dim=1)  # [B, S]
     shares = logits.masked_fill(beyond, NEVER).log_softmax(dim=1)  # [B, S]
     return -(wanted * shares).sum(dim=1).mean()  # []
+
+
+def warm_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Return the running average's rule: exponential, and over the fewer steps the fewer there have been.
+
+    In a short fit a plain one would be half made of the random weights that it began with.
+    """
+
+    @torch.no_grad()
+    def average(averaged: Sequence[Tensor], current: Sequence[Tensor], number: Tensor | int) -> None:
+        share = 1 - min(decay, (1 + int(number)) / (10 + int(number)))
+        for one, other in zip(averaged, current, strict=True):
+            one.lerp_(other.to(one.dtype), share)
+
+    return average
 
 
 def averaged_network(training: ExtractTraining) -> Extractor:

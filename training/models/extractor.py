@@ -127,7 +127,7 @@ class Extractor(nn.Module):
 
 
 def likenesses(content: Tensor, mask: Tensor) -> Tensor:
-    """Return each sentence's cosines, float32[B, S, L], of content float32[B, S, E], which mask bool[B, S] says is there.
+    """Return each sentence's cosines, float32[B, S, L]; mask bool[B, S] says where content float32[B, S, E] is.
 
     They are those with the whole document, with its other sentences in the mean, with the first one, and with the
     likest before it.
