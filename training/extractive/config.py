@@ -30,12 +30,16 @@ class DocumentConfig(_Strict):
 
 
 class NetworkConfig(_Strict):
-    """Sizes of the network, `hidden` being a direction's, and dropout rates that hold in training alone."""
+    """Sizes of the network, `hidden` being a direction's, and dropout rates that hold in training alone.
+
+    With `likeness` a sentence is also told by how like its words are to the rest of the document.
+    """
 
     embedding: Positive
     hidden: Positive
     document_hidden: Positive
     positions: Positive = 50
+    likeness: bool = False
     word_dropout: Share = 0.0
     embedding_dropout: Share = 0.0
     output_dropout: Share = 0.0

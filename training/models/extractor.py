@@ -2,9 +2,9 @@
 
 The terms are those of SummaRuNNer (Nallapati et al. 2017): content, salience, position and novelty. Its novelty looks
 at the summary as it was decided so far, sentence by sentence; here, at what the other three terms would have quoted
-before a sentence, so that all are scored in one pass and the graph has no loop. A fifth term is told what recurrent
-states hardly see, which words come again elsewhere: how like a sentence's words are to the document's, to those of the
-first sentence, and to those of the likest sentence before it.
+before a sentence, so that all are scored in one pass and the graph has no loop. A fifth term, where the config wants
+it, is told what recurrent states hardly see, which words come again elsewhere: how like a sentence's words are to the
+document's, to those of the first sentence, and to those of the likest sentence before it.
 """
 
 from typing import NamedTuple
@@ -44,9 +44,9 @@ class Extractor(nn.Module):
         self.tokens = FusedEncoder(config.cells(config.embedding, config.hidden))
         self.output_dropout = nn.Dropout(config.output_dropout)
         self.sentences = FusedEncoder(config.cells(features, config.document_hidden))
-        self.importance = nn.Linear(config.embedding, 1)
-        self.hidden = nn.Linear(states + features + LIKENESSES, states)
-        self.likeness = nn.Linear(LIKENESSES, 1)
+        self.importance = nn.Linear(config.embedding, 1) if config.likeness else None
+        self.likeness = nn.Linear(LIKENESSES, 1) if config.likeness else None
+        self.hidden = nn.Linear(states + features + (LIKENESSES if config.likeness else 0), states)
         self.content = nn.Linear(states, 1)
         self.document = nn.Linear(states, states)
         self.salience = nn.Linear(states, states, bias=False)
@@ -84,8 +84,8 @@ class Extractor(nn.Module):
         mean = states.sum(dim=1) / tokens  # [N, 2 H]
         top = states.masked_fill(~mask, NEVER).amax(dim=1)  # [N, 2 H]
         length = torch.log1p(tokens) / 4  # [N, 1]
-        weights = torch.sigmoid(self.importance(embedded)) * mask  # [N, T, 1]
-        content = (embedded * weights).sum(dim=1)  # [N, E]
+        weights = mask if self.importance is None else torch.sigmoid(self.importance(embedded)) * mask  # [N, T, 1]
+        content = (embedded * weights).sum(dim=1) / tokens  # [N, E]
         return Read(torch.cat([mean, top, length], dim=1), functional.normalize(content, dim=1))
 
     def read_in_chunks(self, ids: Tensor, lens: Tensor) -> Read:
@@ -97,8 +97,11 @@ class Extractor(nn.Module):
 
     def logits(self, features: Tensor, states: Tensor, content: Tensor, mask: Tensor) -> Tensor:
         """Return logits float32[B, S] of features [B, S, F], states [B, S, 2 H], content [B, S, E], mask bool[B, S]."""
-        likeness = likenesses(content, mask).to(features.dtype)  # [B, S, L]
-        hidden = torch.tanh(self.hidden(torch.cat([states, features, likeness], dim=2)))  # [B, S, 2 H]
+        told = [states, features]
+        likeness = likenesses(content, mask).to(features.dtype) if self.likeness is not None else None  # [B, S, L]
+        hidden = torch.tanh(
+            self.hidden(torch.cat(told if likeness is None else [*told, likeness], dim=2))
+        )  # [B, S, 2 H]
         shown = mask.unsqueeze(2).to(hidden.dtype)  # [B, S, 1]
         counts = shown.sum(dim=1)  # [B, 1]
         document = torch.tanh(self.document((hidden * shown).sum(dim=1) / counts))  # [B, 2 H]
@@ -107,7 +110,9 @@ class Extractor(nn.Module):
         first = self.content(hidden).squeeze(2)  # [B, S]
         first = first + (self.salience(hidden) * document.unsqueeze(1)).sum(dim=2)  # [B, S]
         first = first + self.positions(places.clamp(max=self.positions.num_embeddings - 1)).squeeze(2)  # [B, S]
-        first = first + self.tenths(tenths).squeeze(2) + self.likeness(likeness).squeeze(2)  # [B, S]
+        first = first + self.tenths(tenths).squeeze(2)  # [B, S]
+        if self.likeness is not None:
+            first = first + self.likeness(likeness).squeeze(2)  # [B, S]
         quoted = torch.sigmoid(first).unsqueeze(2) * hidden * shown  # [B, S, 2 H]
         before = torch.tanh(quoted.cumsum(dim=1) - quoted)  # [B, S, 2 H]
         logits: Tensor = first - (self.novelty(hidden) * before).sum(dim=2)  # [B, S]
