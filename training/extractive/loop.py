@@ -40,7 +40,7 @@ class ExtractTraining(pl.LightningModule):
     def __init__(self, network: Extractor, config: ExtractConfig, dev: Mapping[str, DevSet], steps: int) -> None:
         super().__init__()
         self.network = network
-        self.averaged = AveragedModel(network, multi_avg_fn=warm_average(config.loop.ema_decay))  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(network, multi_avg_fn=warm_average(config.loop.ema_decay))
         self.averaged.requires_grad_(requires_grad=False)
         self.dev_scores: dict[str, Rouge] = {}
         self.seconds = 0.0
