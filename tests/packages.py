@@ -19,6 +19,16 @@ SUMMARIES = OTHERS / "tiny-summaries" / "1"
 Edit = Callable[[dict[str, Any]], None]
 
 
+def first_schema(folder: Path) -> dict[str, Any]:
+    """Return a package's manifest as schema version 1 had it: neither calibration nor baselines by name."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
+    for later in ("calibration", "generation", "extraction"):
+        manifest.pop(later, None)
+    for one in manifest["evaluation"]:
+        one.pop("baselines", None)
+    return manifest | {"schema_version": 1}
+
+
 def copy_tiny(root: Path, name: str = "tiny", version: int = 1, edit: Edit | None = None) -> Path:
     """Copy the tiny package to ``root/<name>/<version>``, named so in its manifest, and return its folder."""
     return copy_package(TINY, root, name, version, edit)

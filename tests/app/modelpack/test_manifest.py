@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import PackageError
 from app.modelpack.manifest import Manifest, parse
-from tests.packages import TINY
+from tests.packages import TINY, first_schema
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -21,7 +21,7 @@ def second(manifest: dict[str, Any], **changes: object) -> None:
 
 
 def edited(edit: Edit) -> bytes:
-    manifest = json.loads((TINY / "manifest.json").read_text("utf-8"))
+    manifest = first_schema(TINY)
     edit(manifest)
     return json.dumps(manifest).encode()
 

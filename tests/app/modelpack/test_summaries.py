@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import PackageError
 from app.modelpack.manifest import parse
-from tests.packages import TINY
+from tests.packages import TINY, first_schema
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -40,7 +40,7 @@ EXTRACTION = {"max_sentences": 60, "max_sentence_tokens": 80, "sentences": optio
 
 
 def writing(edit: Edit) -> bytes:
-    manifest = json.loads((TINY / "manifest.json").read_text("utf-8"))
+    manifest = first_schema(TINY)
     fp32 = next(graph for graph in manifest["graphs"] if graph["precision"] == "fp32")
     graphs = [{**fp32, "role": role} for role in ("encoder", "step")]
     manifest.update(schema_version=3, task="summarize", labels=[], graphs=graphs, generation=GENERATION, evaluation=[])
@@ -49,7 +49,7 @@ def writing(edit: Edit) -> bytes:
 
 
 def quoting(edit: Edit) -> bytes:
-    manifest = json.loads((TINY / "manifest.json").read_text("utf-8"))
+    manifest = first_schema(TINY)
     manifest.update(schema_version=3, task="extract", labels=[], extraction=EXTRACTION, evaluation=[])
     edit(manifest)
     return json.dumps(manifest).encode()
