@@ -76,6 +76,8 @@ def discover(root: Path) -> list[Package | Refused]:
 
 def latest(name_folder: Path) -> Path:
     """Return the folder of the highest version below ``models/<name>``; ``PackageError`` where there is none."""
+    if not name_folder.is_dir():
+        raise PackageError(name_folder.name, "no such folder", "a package's folder, as models/name or models/name/1")
     versions = [folder for folder in _children(name_folder) if _is_version(folder.name)]
     if not versions:
         raise PackageError(

@@ -53,8 +53,8 @@ class Turn:
 
     @property
     def urgent(self) -> bool:
-        """Whether somebody waits to hear of it; what is only counted may be told with the next turn that is."""
-        return bool(self.ends or self.drops or self.tokens)
+        """Whether somebody waits to hear of it, or slots were filled; what is only counted waits for such a turn."""
+        return bool(self.reads or self.ends or self.drops or self.tokens)
 
 
 @dataclass(slots=True)

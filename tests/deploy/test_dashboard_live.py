@@ -20,6 +20,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.packages import SUMMARIES, copy_package, copy_tiny
 from tests.server import Server, serving
 
 ROOT = Path(__file__).parents[2]
@@ -119,13 +120,15 @@ def _scraping(folder: Path, target: str) -> Iterator[Prometheus]:
 
 
 def _traffic(server: Server) -> None:
-    """Ask for what an ordinary minute holds: single texts, batches of unequal lengths, and mistakes."""
+    """Ask for what an ordinary minute holds: single texts, batches of unequal lengths, summaries, and mistakes."""
     url = f"{server.url}/v1/sentiment"
     with httpx.Client() as client:
         for count in range(1, 9):
             texts = ["a good film " * (number + 1) for number in range(count)]
             assert client.post(url, json={"inputs": texts}).status_code == httpx.codes.OK
         assert client.post(url, json={"inputs": ["fine", ""]}).json()["errors"]
+        news = {"inputs": "Ann opens the old bridge in Oslo. It rained for 5 days."}
+        assert client.post(f"{server.url}/v1/summarize", json=news).status_code == httpx.codes.OK
         assert client.post(url, content=b"{").status_code == httpx.codes.BAD_REQUEST
         assert client.get(f"{server.url}/v1/models").status_code == httpx.codes.OK
 
@@ -133,7 +136,11 @@ def _traffic(server: Server) -> None:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Yield a Prometheus that has seen traffic of the real service begin and go on."""
-    with serving() as server, _scraping(tmp_path_factory.mktemp("prometheus"), server.url.partition("//")[2]) as found:
+    models = tmp_path_factory.mktemp("models")
+    copy_tiny(models)
+    copy_package(SUMMARIES, models, "summarize-en")
+    folder = tmp_path_factory.mktemp("prometheus")
+    with serving(models) as server, _scraping(folder, server.url.partition("//")[2]) as found:
         assert _until(lambda: found.samples("sluice_ready == 1"), START_S), "the service is scraped"
 
         def seen() -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def test_a_language_without_a_package_is_the_texts_own_error(server: Server) -> 
         ("classify", {"model": "topic-en"}, 404, "model_not_found"),
         ("classify", {"model": "my-tickets", "language": "zh"}, 422, "unsupported_language"),
         ("topic", {"explain": "yes"}, 422, "invalid_request"),
-        ("summarize", {}, 404, "route_not_found"),
+        ("summarize", {}, 404, "model_not_found"),
+        ("poetry", {}, 404, "route_not_found"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_its_code(

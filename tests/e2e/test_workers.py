@@ -66,6 +66,10 @@ def test_files_do_not_grow_over_restarts_of_the_service(tmp_path: Path) -> None:
         with serving(workers=2, metrics_dir=tmp_path) as server:
             ask(server, 4)
             assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") == 4
+            until = time.monotonic() + 10
+            while len(worker_pids(tmp_path)) < 2:
+                assert time.monotonic() < until, "the second worker never came up"
+                time.sleep(0.05)
             assert server.stop() == 0
         seen.append(sorted(file.name for file in tmp_path.iterdir()))
     assert seen[0] == seen[1]

@@ -102,7 +102,7 @@ def test_a_runs_folder_holds_its_log_metrics_checkpoints_and_plots_without_pickl
     assert not {name for name in files if name.endswith((".ckpt", ".pt", ".pkl"))}
     log = run.paths.log.read_text("utf-8")
     assert re.search(r"^epoch 30 step 360 dev 1\.0000 tiny 1\.0000$", log, re.MULTILINE)
-    assert "blend: n-grams 0.30: dev 1.0000" in log
+    assert "blend: n-grams 0.30 short, 0.30 long: dev 1.0000" in log
 
 
 def test_a_finished_run_has_nothing_left_to_do(run: TinyRun) -> None:

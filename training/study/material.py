@@ -28,7 +28,7 @@ NOT_PREPARED = {"name", "version", "summary", "limits", "seed", "model", "distil
 
 # Settings that joined a run's schema when studies had runs already, with the value under which nothing has changed.
 # They are left out where they have it: the finished runs would be done again otherwise. A new setting goes here.
-LATER: dict[str, Any] = {"auxiliary": [], "loop.auxiliary_lm": 0.0, "model.bigram_rank": 0}
+LATER: dict[str, Any] = {"auxiliary": [], "loop.auxiliary_lm": 0.0, "model.bigram_rank": 0, "ngrams.bayes": 0.0}
 
 
 class Strict(BaseModel):

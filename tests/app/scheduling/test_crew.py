@@ -153,10 +153,10 @@ def test_times_are_told_from_submission_and_from_step_to_step() -> None:
     assert stepped(made).gaps_s == [3.0]
 
 
-def test_only_what_somebody_waits_for_is_urgent() -> None:
+def test_a_step_is_urgent_only_where_somebody_waits_for_it_and_a_filled_slot_always() -> None:
     made, scribe = crew(), endless()
     unheard, heard = row(scribe), row(scribe)
-    assert not admitted(made, unheard).urgent
+    assert admitted(made, unheard).urgent
     turn = Turn()
     made.step(turn)
     assert not turn.urgent

@@ -501,7 +501,8 @@ async def test_steps_that_nobody_waits_for_do_not_wake_the_event_loop(monkeypatc
     monkeypatch.setattr(loop, "call_soon_threadsafe", counting)
     async with decoder(counts) as running:
         await running.submit(scribe, [order(1, 9, max_tokens=20)], 5)
-    assert (wakes, len(counts.steps)) == (1, 20)
+    # Once where the text fills a slot, which is shown at once, and once where it ends.
+    assert (wakes, len(counts.steps)) == (2, 20)
 
 
 async def test_steps_tell_their_padding_and_how_long_each_row_waited() -> None:

@@ -82,6 +82,7 @@ def test_a_later_setting_counts_only_where_it_changes_something(base: RunConfig,
         "auxiliary": base.model_copy(update={"auxiliary": (SECOND,)}),
         "loop.auxiliary_lm": base.model_copy(update={"loop": base.loop.model_copy(update={"auxiliary_lm": 0.5})}),
         "model.bigram_rank": base.model_copy(update={"model": base.model.model_copy(update={"bigram_rank": 3})}),
+        "ngrams.bayes": base.model_copy(update={"ngrams": base.ngrams.model_copy(update={"bayes": 0.5})}),
     }
     assert key in _dotted(settings_of(changed[key]))
 
