@@ -76,6 +76,8 @@ def test_an_answer_is_the_same_alone_and_in_a_batch(package: Package, precision:
     together = probabilities(model, rows(package))
     alone = np.concatenate([probabilities(model, [row]) for row in rows(package)])
     np.testing.assert_allclose(together, alone, atol=1e-5 if steady else 0.005)
+    margin = np.diff(np.sort(alone, axis=1)[:, -2:], axis=1)[:, 0]
+    assert (together.argmax(axis=1) == alone.argmax(axis=1))[margin > 0.01].all()
 
 
 @pytest.mark.parametrize("package", EVERY, ids=lambda package: f"{package.name}-{package.version}")

@@ -48,7 +48,9 @@ def test_the_card_tells_the_figures_beside_the_baselines(quoting_run: QuotingRun
 
     (figures,) = manifest["evaluation"]
     assert figures["metrics"]["rouge1"] > figures["baselines"]["textrank"]["rouge1"]
-    assert figures["metrics"]["rouge1"] <= figures["baselines"]["oracle"]["rouge1"]
+    # Of all twelve it quotes the sentence in which something happens, or all but one.
+    oracle = figures["baselines"]["oracle"]["rouge1"]
+    assert 0.9 * oracle < figures["metrics"]["rouge1"] <= oracle
     assert f"| tiny-news | test | 12 | 1 | **{100 * figures['metrics']['rouge1']:.1f} / " in card
     assert "sluice-train train training/configs/tiny-quotes.toml" in card
 
