@@ -1,0 +1,43 @@
+"""Figures go between their marks, and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.report import RELIABILITY, fill, filled
+from tests.server import ROOT
+
+
+def test_a_figure_in_a_line_is_replaced_and_its_line_stays_one() -> None:
+    page = "| soak | <!-- soak -->old<!-- /soak --> | <!-- swaps -->kept<!-- /swaps --> |\n"
+    assert filled(page, "soak", "30 minutes,\nflat\n") == page.replace("old", "30 minutes, flat")
+
+
+def test_a_table_keeps_the_lines_of_its_marks() -> None:
+    page = "above\n<!-- soak-table -->\n| old |\n<!-- /soak-table -->\nbelow\n"
+    once = filled(page, "soak-table", "| a |\n|---|\n| 1 |\n")
+    assert once == page.replace("| old |", "| a |\n|---|\n| 1 |")
+    assert filled(once, "soak-table", "| old |") == page
+
+
+def test_a_figure_that_has_a_backslash_or_a_group_stays_as_it_is() -> None:
+    assert filled("<!-- a --><!-- /a -->", "a", r"\1 \g<0>") == r"<!-- a -->\1 \g<0><!-- /a -->"
+
+
+@pytest.mark.parametrize("page", ["", "<!-- a -->", "<!-- a -->x<!-- /a --><!-- a -->y<!-- /a -->"])
+def test_a_page_without_the_pair_or_with_two_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match="expected one of each"):
+        filled(page, "a", "1")
+
+
+def test_a_page_on_disk_is_filled(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("五 <!-- a -->5<!-- /a -->\n", "utf-8")
+    fill(page, "a", "六")
+    assert page.read_text("utf-8") == "五 <!-- a -->六<!-- /a -->\n"
+
+
+def test_every_figure_of_the_reliability_page_has_one_pair_of_marks() -> None:
+    page = (ROOT / RELIABILITY).read_text("utf-8")
+    for claim in ("swaps", "overload", "recovery", "faults", "bad-inputs", "soak", "start", "balance"):
+        assert filled(page, claim, "1") != page, claim
