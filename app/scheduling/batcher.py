@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
-from app.scheduling.policy import Budget
+from app.scheduling.policy import Budget, Priority
 from app.scheduling.queue import Job, Row, Waiting
 
 Answer = tuple[npt.NDArray[Any], ...]
@@ -112,8 +112,12 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    async def submit(self, lane: Lane, rows: Sequence[Sized], timeout_s: float) -> Answers:
+    async def submit(
+        self, lane: Lane, rows: Sequence[Sized], timeout_s: float, *, priority: Priority = "interactive"
+    ) -> Answers:
         """Return the answers to ``rows``, each int64[T] with T >= 1.
+
+        Rows of the class ``batch`` run when no interactive ones wait, and at every ``BATCH_TURN``-th turn all the same.
 
         Raises ``QueueFull`` at once where the queue has no room, ``DeadlineExceeded`` after ``timeout_s``, ``Draining``
         after ``close``, and what the lane raised. A cancelled caller's rows leave the queue at once; its neighbours
@@ -125,6 +129,7 @@ class Batcher:
         pending = _Pending(
             lane,
             now + timeout_s,
+            priority=priority,
             future=self._loop.create_future(),
             answers=Answers([()] * len(rows), now, 0.0, 0.0),
             left=len(rows),

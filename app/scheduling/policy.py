@@ -4,8 +4,15 @@ ONNX Runtime computes every row of a batch to the longest, so a batch costs ``ro
 lengths is mostly padding. A batch is therefore a run of neighbours in length around the row that has waited longest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Priority = Literal["interactive", "batch"]
+"""Who goes first: somebody waits for ``interactive`` work, and nobody in particular for ``batch``."""
+
+BATCH_TURN = 8
+"""While both wait, one batch in so many is of the class ``batch``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,17 @@ def neighbours(lengths: Sequence[int], oldest: int, budget: Budget) -> tuple[int
                 break
         else:
             return low, high
+
+
+def turn(waits: Mapping[Priority, bool], passed: int) -> Priority:
+    """Return whose turn it is, where one of them waits; ``passed`` batches in a row have gone before ``batch``.
+
+    Interactive work waits for at most the batch that runs, and gives up one turn in ``BATCH_TURN`` while it has a
+    backlog; work of the class ``batch`` that is next in its class waits for at most ``BATCH_TURN - 1`` others.
+    """
+    if not waits["batch"]:
+        return "interactive"
+    return "batch" if passed >= BATCH_TURN - 1 or not waits["interactive"] else "interactive"
 
 
 def _nearer_first(lengths: Sequence[int], low: int, high: int, oldest: int) -> list[bool]:

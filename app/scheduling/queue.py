@@ -1,7 +1,8 @@
 """The rows that wait for compute, and the one lock that guards them.
 
 The queue is bounded in tokens, which is what costs. It gives out batches: the row that has waited longest, with its
-nearest neighbours in length from the same lane. A lane is whatever may run together: one graph, one set of outputs.
+nearest neighbours in length from the same lane and class. A lane is whatever may run together: one graph, one set of
+outputs. A class says whose turn it is: interactive work goes first, and batch work gets one turn in several.
 """
 
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Hashable, Sized
 from dataclasses import dataclass, field, replace
 
 from app.errors import QueueFull
-from app.scheduling.policy import Budget, neighbours
+from app.scheduling.policy import Budget, Priority, neighbours, turn
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +38,7 @@ class Job:
     deadline: float
     """On the clock of ``time.monotonic``; a row that has not started by then never does."""
     rows: list[Row] = field(default_factory=list)
+    priority: Priority = "interactive"
 
 
 class Waiting:
@@ -46,8 +48,9 @@ class Waiting:
         self._budget = budget
         self._max_tokens = max_tokens
         self._changed = threading.Condition()
-        self._arrived: OrderedDict[Row, None] = OrderedDict()
-        self._by_length: dict[Hashable, list[Row]] = {}
+        self._arrived: dict[Priority, OrderedDict[Row, None]] = {"interactive": OrderedDict(), "batch": OrderedDict()}
+        self._by_length: dict[tuple[Priority, Hashable], list[Row]] = {}
+        self._passed = 0
         self._orders = 0
         self._idle = 0
         self._tokens = 0
@@ -56,7 +59,7 @@ class Waiting:
     @property
     def rows(self) -> int:
         """Rows waiting."""
-        return len(self._arrived)
+        return sum(map(len, self._arrived.values()))
 
     @property
     def tokens(self) -> int:
@@ -75,18 +78,18 @@ class Waiting:
                     f"{self._tokens} tokens are waiting and this request has {tokens}; expected at most "
                     f"{self._max_tokens} in all"
                 )
-            lane = self._by_length.setdefault(job.lane, [])
+            lane = self._by_length.setdefault((job.priority, job.lane), [])
             for row in job.rows:
                 self._orders += 1
                 row.order = self._orders
-                self._arrived[row] = None
+                self._arrived[job.priority][row] = None
                 insort(lane, row, key=_by_length)
             self._tokens += tokens
 
     def wake(self) -> None:
         """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
         with self._changed:
-            self._changed.notify(len(self._arrived))
+            self._changed.notify(self.rows)
 
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""
@@ -106,7 +109,7 @@ class Waiting:
         with self._changed:
             self._idle += 1
             try:
-                while not self._arrived:
+                while not self.rows:
                     if self._closed:
                         return None
                     self._changed.wait()
@@ -118,17 +121,17 @@ class Waiting:
         """Let every waiting thread go; return the rows that will never run."""
         with self._changed:
             self._closed = True
-            left = list(self._arrived)
+            left = [row for rows in self._arrived.values() for row in rows]
             for row in left:
                 self._forget(row)
             self._changed.notify_all()
             return left
 
     def _take(self, now: float) -> tuple[list[Row], list[Row]]:
-        if not self._arrived:
+        if not self.rows:
             return [], []
-        oldest = next(iter(self._arrived))
-        lane = self._by_length[oldest.job.lane]
+        oldest = next(iter(self._arrived[self._turn()]))
+        lane = self._by_length[oldest.job.priority, oldest.job.lane]
         budget = self._share()
         at = bisect_left(lane, _by_length(oldest), key=_by_length)
         first = max(0, at - budget.max_rows)  # no batch reaches further
@@ -138,20 +141,27 @@ class Waiting:
             self._forget(row)
         return [row for row in taken if row.job.deadline > now], [row for row in taken if row.job.deadline <= now]
 
+    def _turn(self) -> Priority:
+        waits: dict[Priority, bool] = {priority: bool(rows) for priority, rows in self._arrived.items()}
+        found = turn(waits, self._passed)
+        self._passed = self._passed + 1 if found == "interactive" and waits["batch"] else 0
+        return found
+
     def _share(self) -> Budget:
         """Return the budget, cut so that other idle threads get their part of a short queue."""
         idle = max(1, self._idle)
-        fair = -(-len(self._arrived) // idle)
+        fair = -(-self.rows // idle)
         return self._budget if fair >= self._budget.max_rows else replace(self._budget, max_rows=fair)
 
     def _forget(self, row: Row) -> bool:
-        if row not in self._arrived:
+        job, arrived = row.job, self._arrived[row.job.priority]
+        if row not in arrived:
             return False
-        del self._arrived[row]
-        lane = self._by_length[row.job.lane]
+        del arrived[row]
+        lane = self._by_length[job.priority, job.lane]
         del lane[bisect_left(lane, _by_length(row), key=_by_length)]
         if not lane:
-            del self._by_length[row.job.lane]
+            del self._by_length[job.priority, job.lane]
         self._tokens -= row.length
         return True
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from app.errors import QueueFull
-from app.scheduling.policy import Budget
+from app.scheduling.policy import BATCH_TURN, Budget, Priority
 from app.scheduling.queue import Job, Row, Waiting
 
 NEVER = 1e18
 
 
-def job(*lengths: int, lane: str = "a", deadline: float = NEVER) -> Job:
-    made = Job(lane, deadline)
+def job(*lengths: int, lane: str = "a", deadline: float = NEVER, priority: Priority = "interactive") -> Job:
+    made = Job(lane, deadline, priority=priority)
     made.rows = [Row(made, at, np.zeros(length, np.int64)) for at, length in enumerate(lengths)]
     return made
 
@@ -101,3 +101,26 @@ def test_closing_lets_a_waiting_thread_go_and_returns_what_will_not_run() -> Non
     queue.put(left)
     assert queue.close() == left.rows
     assert queue.wait(lambda: 0.0) is None
+
+
+def test_interactive_work_goes_before_batch_work_that_came_first() -> None:
+    queue = waiting(max_rows=1)
+    for priority in ("batch", "interactive", "interactive"):
+        queue.put(job(5, priority=priority))
+    assert [queue.take(0)[0][0].job.priority for _ in range(3)] == ["interactive", "interactive", "batch"]
+
+
+def test_batch_work_gets_one_turn_in_eight_of_a_busy_queue() -> None:
+    queue = waiting(max_rows=1)
+    for priority in ("batch", "interactive"):
+        for _ in range(3 * BATCH_TURN):
+            queue.put(job(5, priority=priority))
+    taken = [queue.take(0)[0][0].job.priority for _ in range(3 * BATCH_TURN)]
+    assert taken == 3 * [*["interactive"] * (BATCH_TURN - 1), "batch"]
+
+
+def test_classes_never_share_a_batch() -> None:
+    queue = waiting()
+    for priority in ("interactive", "batch", "interactive"):
+        queue.put(job(5, priority=priority))
+    assert [len(queue.take(0)[0]) for _ in range(2)] == [2, 1]
