@@ -163,19 +163,20 @@ def _white_space() -> list[normalizers.Normalizer]:
     ]
 
 
-_VERSIONS: dict[int, Callable[[], Normalization]] = {
+VERSIONS: dict[int, Callable[[], Normalization]] = {
     1: _english,
     2: _chinese,
     3: _generative_english,
     4: _generative_chinese,
 }
+"""Every version by its number; a measurement that serves a foreign tokenizer enters that one's here."""
 
 
 def versions() -> list[int]:
     """Return the version numbers that this release knows."""
-    return sorted(_VERSIONS)
+    return sorted(VERSIONS)
 
 
 def normalization(version: int) -> Normalization:
     """Return the parts of ``version``; ``KeyError`` where this release does not know it."""
-    return _VERSIONS[version]()
+    return VERSIONS[version]()

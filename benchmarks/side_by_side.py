@@ -1,0 +1,154 @@
+"""The tables of a side-by-side run in docs/performance.md: ours against the best peer of each cell.
+
+    python -m benchmarks.side_by_side RESULTS [--mixed RESULTS] [--bare LIMITS]
+
+RESULTS has the run's lines of JSON, with ``sluice`` among the targets; ``--mixed`` those of a run whose short texts are
+of mixed length; ``--bare`` those of the bare loop over the same work. A cell's figures are the medians of its rounds.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.report import PERFORMANCE, fill, today
+
+OURS = "sluice"
+MARK = "side-by-side"
+_HEAD = (
+    "| texts | conn. | texts a request | ours: req/s, p50 ms, p99 ms, CPU s/1k | best peer: req/s, p99 ms, CPU s/1k | "
+    "req/s, ours / best | p99, ours / that peer's | texts/s, ours / bare loop |"
+)
+_ROW = "|---|---|---|---|---|---|---|---|"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """What was asked of each target: texts a request, kind of text, connections."""
+
+    items: int
+    kind: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One target in one cell."""
+
+    texts_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_s_per_1k: float
+    errors: int
+
+
+Results = dict[Cell, dict[str, Figures]]
+
+
+def read(lines: Iterable[str], mixed: Iterable[str] = ()) -> Results:
+    """Return each target's figures by cell; the short texts of ``mixed`` are of mixed length."""
+    rounds: dict[Cell, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for row, of_mixed in [*((json.loads(x), False) for x in lines), *((json.loads(x), True) for x in mixed)]:
+        if row["kind"] in {"single", "batch32"}:
+            cell = Cell(32 if row["kind"] == "batch32" else 1, "mixed" if of_mixed else row["set"], row["connections"])
+            rounds[cell][row["peer"]].append(row)
+    return {
+        cell: {name: _figures(found, cell.items) for name, found in targets.items()}
+        for cell, targets in sorted(rounds.items(), key=lambda one: _order(one[0]))
+    }
+
+
+def table(results: Results, bare: dict[str, float]) -> str:
+    """Return the tables: ours against the best peer of each cell, and every target's figures."""
+    lines = [_HEAD, _ROW]
+    for cell, targets in results.items():
+        if OURS in targets:
+            lines.append(_against(cell, targets, bare.get(cell.kind)))
+    return "\n".join([*lines, "", *_everyone(results)])
+
+
+def bare_loop(lines: Iterable[str]) -> dict[str, float]:
+    """Return the bare loop's best texts a second by kind of text, on all cores."""
+    best: dict[str, float] = {}
+    for row in map(json.loads, lines):
+        if row["procs"] > 1:
+            best[row["set"]] = max(best.get(row["set"], 0.0), row["texts_s"])
+    return best
+
+
+def _figures(rows: list[Any], items: int) -> Figures:
+    def middle(field: str) -> float:
+        return median(float(row[field]) for row in rows)
+
+    return Figures(
+        texts_s=items * middle("req_s"),
+        p50_ms=middle("p50_ms"),
+        p99_ms=middle("p99_ms"),
+        cpu_s_per_1k=middle("cpu_s_per_1k"),
+        errors=sum(row["errors"] for row in rows),
+    )
+
+
+def _against(cell: Cell, targets: dict[str, Figures], bare: float | None) -> str:
+    ours = targets[OURS]
+    head = f"| {cell.kind} | {cell.connections} | {cell.items} | {_shown(ours, cell, p50=True)} |"
+    ceiling = f"{ours.texts_s / bare:.2f}" if bare and cell.connections > 1 else "-"
+    peers = {name: found for name, found in targets.items() if name != OURS}
+    if not peers:
+        return f"{head} - | - | - | {ceiling} |"
+    name = max(peers, key=lambda peer: peers[peer].texts_s)
+    best = peers[name]
+    ratio, tail = ours.texts_s / best.texts_s, ours.p99_ms / best.p99_ms
+    return f"{head} {name}: {_shown(best, cell)} | {ratio:.2f} | {tail:.2f} | {ceiling} |"
+
+
+def _everyone(results: Results) -> list[str]:
+    names = sorted(
+        {name for targets in results.values() for name in targets},
+        key=lambda name: -sum(targets[name].texts_s for targets in results.values() if name in targets),
+    )
+    titles = [f"{cell.kind}, {cell.connections}" + (", 32 a POST" if cell.items > 1 else "") for cell in results]
+    lines = [f"| texts/s, p99 ms (errors) | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    for name in names:
+        cells = [targets.get(name) for targets in results.values()]
+        shown = [
+            f"{one.texts_s:,.0f}, {one.p99_ms:.1f}" + (f" ({one.errors})" if one.errors else "") if one else "-"
+            for one in cells
+        ]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return lines
+
+
+def _shown(found: Figures, cell: Cell, *, p50: bool = False) -> str:
+    middle = f", {found.p50_ms:.2f}" if p50 else ""
+    return f"{found.texts_s / cell.items:,.0f}{middle}, {found.p99_ms:.1f}, {found.cpu_s_per_1k:.2f}"
+
+
+def _order(cell: Cell) -> tuple[int, int, int]:
+    return cell.items, ["short", "long", "mixed"].index(cell.kind), cell.connections
+
+
+def main(
+    results: Annotated[Path, typer.Argument(help="The run's lines of JSON.")],
+    mixed: Annotated[Path | None, typer.Option(help="Those of the run with texts of mixed length.")] = None,
+    bare: Annotated[Path | None, typer.Option(help="Those of the bare loop.")] = None,
+    page: Annotated[Path, typer.Option(help="The page that has the marks.")] = PERFORMANCE,
+) -> None:
+    """Write the tables between the marks of the page, and print them."""
+    found = read(_lines(results), _lines(mixed))
+    text = f"Run of {today()}.\n\n{table(found, bare_loop(_lines(bare)))}"
+    typer.echo(text)
+    fill(page, MARK, text)
+
+
+def _lines(path: Path | None) -> list[str]:
+    return path.read_text("utf-8").splitlines() if path is not None else []
+
+
+if __name__ == "__main__":
+    typer.run(main)
