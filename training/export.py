@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision
@@ -20,7 +19,7 @@ from training.errors import ExportRefusedError
 from training.models.classifier import Classifier
 from training.paths import RunPaths
 from training.prepare import dev as open_dev
-from training.tables import shrink
+from training.quantization import quantize_lstms
 from training.tokenizer import PAD_ID, UNK_ID
 from training.train import load_network
 
@@ -87,15 +86,11 @@ def export_fp32(network: Classifier, path: Path) -> None:
 def quantize(fp32: Path, int8: Path, rows: Sequence[Ids]) -> None:
     """Write the graph with 8-bit weights in the LSTM and the lookup tables; pooling and head stay in fp32.
 
-    The range of what the LSTM reads is taken from `rows`, token ids of texts such as it will meet. ONNX Runtime has an
-    8-bit kernel for LSTM alone: GRU and RNN cells stay in fp32.
+    The range of what the LSTM reads is taken from `rows`, token ids of texts such as it will meet.
     """
     model = onnx.load(fp32)
     steady.pin(model, steady.bounds(model, [padded([row], PAD_ID) for row in rows]))
-    quantize_dynamic(model, int8, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
-    model = onnx.load(int8)
-    shrink(model)
-    onnx.save(model, int8)
+    quantize_lstms(model, int8)
 
 
 def _sample(config: RunConfig, paths: RunPaths) -> list[Ids]:

@@ -31,6 +31,7 @@ from training.models.encoder import FUSED, FusedEncoder
 from training.models.language import LanguageModel, SampledSoftmax
 from training.models.recurrent import RecurrentBranch
 from training.paths import RunPaths
+from training.precision import precision_for
 from training.prepare import dev as open_dev
 from training.prepare import texts as open_texts
 from training.progress import progress
@@ -234,7 +235,7 @@ def open_trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:
     bar = progress()
     return pl.Trainer(
         accelerator="cpu",
-        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        precision=precision_for(settings.precision),
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         log_every_n_steps=20,

@@ -14,6 +14,7 @@ from training.checkpoints import Keep, SafetensorsIO
 from training.config import LoopConfig
 from training.loop import DEV_SCORE
 from training.paths import RunPaths
+from training.precision import precision_for
 from training.progress import LineProgress, progress
 
 Accelerator = Literal["cpu", "cuda", "auto"]
@@ -50,7 +51,7 @@ def open_trainer(
         devices=machines.devices,
         num_nodes=machines.nodes,
         strategy=machines.strategy(freezes=loop.unfreeze_epochs > 0),
-        precision="bf16-mixed" if loop.precision == "bf16" else "32-true",
+        precision=precision_for(loop.precision, machines.accelerator),
         max_epochs=loop.epochs,
         num_sanity_val_steps=0,
         log_every_n_steps=10,

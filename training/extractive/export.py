@@ -5,7 +5,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision
@@ -15,7 +14,7 @@ from training.extractive.config import ExtractConfig
 from training.extractive.train import load_network
 from training.models.extractor import Extractor
 from training.paths import RunPaths
-from training.tables import shrink
+from training.quantization import quantize_lstms
 from training.tokenizer import UNK_ID
 
 INPUTS, OUTPUTS = ("ids", "lens"), ("scores", "vectors")
@@ -73,10 +72,7 @@ def quantize(fp32: Path, int8: Path) -> None:
 
     An LSTM's scales are those of a whole run, which here is one document: it is quoted alike whoever asks beside it.
     """
-    quantize_dynamic(fp32, int8, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
-    model = onnx.load(int8)
-    shrink(model)
-    onnx.save(model, int8)
+    quantize_lstms(fp32, int8)
 
 
 def graph_spec(file: str, precision: Precision, features: int) -> Graph:

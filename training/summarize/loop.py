@@ -19,6 +19,7 @@ from training.checkpoints import Keep, SafetensorsIO
 from training.loop import DEV_SCORE
 from training.models.pointer import PointerGenerator
 from training.paths import RunPaths
+from training.precision import precision_for
 from training.progress import LineProgress, progress
 from training.rouge import Rouge, scorer
 from training.summarize.batches import DevPairs, PairBatch
@@ -197,7 +198,7 @@ def open_trainer(config: StageConfig, paths: RunPaths, log: TextIO) -> pl.Traine
     bar = progress()
     return pl.Trainer(
         accelerator="cpu",
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+        precision=precision_for(config.precision),
         max_epochs=config.epochs,
         num_sanity_val_steps=0,
         log_every_n_steps=20,

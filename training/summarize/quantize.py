@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from training.quantization import quantize_lstms
 from training.tables import STEPS, shrink
 
 BITS = 8
@@ -26,10 +26,7 @@ DOMAIN = "com.microsoft"
 
 def quantize_encoder(fp32: Path, int8: Path) -> None:
     """Write the encoder with 8-bit weights in the LSTM and in the lookup table."""
-    quantize_dynamic(fp32, int8, op_types_to_quantize=["LSTM"], per_channel=True, weight_type=QuantType.QInt8)
-    model = onnx.load(int8)
-    shrink(model)
-    onnx.save(model, int8)
+    quantize_lstms(fp32, int8)
 
 
 def quantize_step(fp32: Path, int8: Path, level: int = BY_INTEGERS) -> None:
