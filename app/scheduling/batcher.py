@@ -72,12 +72,13 @@ class Answers:
 
 
 @dataclass(slots=True, eq=False)
-class _Pending(Job):
+class Ticket(Job):
     """A job with the future that waits for it; touched by the event loop alone once it is submitted."""
 
     future: asyncio.Future[Answers] = field(kw_only=True)
     answers: Answers = field(kw_only=True)
     left: int = field(kw_only=True)
+    alarm: asyncio.TimerHandle = field(init=False)
 
 
 class Batcher:
@@ -117,16 +118,30 @@ class Batcher:
     ) -> Answers:
         """Return the answers to ``rows``, each int64[T] with T >= 1.
 
+        Raises what ``enqueue`` raises and what its future does. A cancelled caller's rows leave the queue at once; its
+        neighbours in a batch are answered all the same.
+        """
+        ticket = self.enqueue(lane, rows, timeout_s, priority=priority)
+        try:
+            return await ticket.future
+        finally:
+            self.withdraw(ticket)
+
+    def enqueue(
+        self, lane: Lane, rows: Sequence[Sized], timeout_s: float, *, priority: Priority = "interactive"
+    ) -> Ticket:
+        """Put ``rows`` into the queue, each int64[T] with T >= 1, and return the ticket whose future gets the answers.
+
         Rows of the class ``batch`` run when no interactive ones wait, and at every ``BATCH_TURN``-th turn all the same.
 
-        Raises ``QueueFull`` at once where the queue has no room, ``DeadlineExceeded`` after ``timeout_s``, ``Draining``
-        after ``close``, and what the lane raised. A cancelled caller's rows leave the queue at once; its neighbours
-        in a batch are answered all the same.
+        Raises ``QueueFull`` at once where the queue has no room and ``Draining`` after ``close``. The future fails with
+        ``DeadlineExceeded`` after ``timeout_s``, with ``Draining`` at ``close``, and with what the lane raised. The
+        caller gives the ticket back to ``withdraw``, whatever becomes of it.
         """
         if not self._open or self._loop is None:
             raise Draining("the service is stopping")
         now = self._clock()
-        pending = _Pending(
+        ticket = Ticket(
             lane,
             now + timeout_s,
             priority=priority,
@@ -134,17 +149,18 @@ class Batcher:
             answers=Answers([()] * len(rows), now, 0.0, 0.0),
             left=len(rows),
         )
-        pending.rows = [Row(pending, at, ids) for at, ids in enumerate(rows)]
-        self._waiting.put(pending)
+        ticket.rows = [Row(ticket, at, ids) for at, ids in enumerate(rows)]
+        self._waiting.put(ticket)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
         self._wake_soon()
-        alarm = self._loop.call_later(timeout_s, self._expire, pending)
-        try:
-            return await pending.future
-        finally:
-            alarm.cancel()
-            if not pending.future.done() or pending.future.cancelled():
-                self._drop("cancelled", self._waiting.discard(pending))
+        ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
+        return ticket
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Take back what of a ticket still waits, because its answers are there or because nobody wants them."""
+        ticket.alarm.cancel()
+        if not ticket.future.done() or ticket.future.cancelled():
+            self._drop("cancelled", self._waiting.discard(ticket))
 
     def close(self, join_s: float = 5.0) -> None:
         """Take no more work, fail what still waits, and let the threads end; a batch that runs is finished first."""
@@ -205,14 +221,14 @@ class Batcher:
 
     def _done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
         for row, answer in zip(rows, answers, strict=True):
-            pending = _pending(row)
-            whole = pending.answers
+            ticket = _ticket(row)
+            whole = ticket.answers
             whole.rows[row.index] = answer
             whole.started = min(whole.started or batch.started, batch.started)
             whole.ended = max(whole.ended, batch.ended)
-            pending.left -= 1
-            if not pending.left and not pending.future.done():
-                pending.future.set_result(whole)
+            ticket.left -= 1
+            if not ticket.left and not ticket.future.done():
+                ticket.future.set_result(whole)
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
 
@@ -247,13 +263,13 @@ def _answers(lane: Lane, rows: list[Row]) -> Sequence[Answer]:
     return answers
 
 
-def _pending(row: Row) -> _Pending:
-    if not isinstance(row.job, _Pending):
+def _ticket(row: Row) -> Ticket:
+    if not isinstance(row.job, Ticket):
         raise TypeError("This is a bug: a row without a future")
     return row.job
 
 
 def _fail(row: Row, error: Exception) -> None:
-    future = _pending(row).future
+    future = _ticket(row).future
     if not future.done():
         future.set_exception(error)

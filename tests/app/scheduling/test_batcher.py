@@ -301,3 +301,18 @@ def test_nothing_is_lost_and_nothing_answered_twice(arrivals: list[tuple[list[in
                 assert firsts(end.rows) == list(range(len(lengths)))
 
     asyncio.run(scenario())
+
+
+async def test_a_ticket_is_answered_without_anyone_waiting_for_it_and_given_back_takes_its_rows_along() -> None:
+    lane, counts = Lane(), Counts()
+    async with batcher(counts) as running:
+        first = await blocked(running, lane)
+        kept, withdrawn = (running.enqueue(lane, [row(at), row(at, 5)], 5) for at in (1, 2))
+        running.withdraw(withdrawn)
+        assert counts.depth == (2, 8)
+        lane.gate.set()
+        assert firsts((await kept.future).rows) == [1, 1]
+        running.withdraw(kept)
+        await first
+    assert counts.drops == [("cancelled", 2)]
+    assert not withdrawn.future.done()
