@@ -1,4 +1,4 @@
-"""The command ``sluice``: serve, predict, models."""
+"""The command ``sluice``: serve, predict, models, keys."""
 
 import asyncio
 import sys
@@ -15,12 +15,14 @@ from app.api.predict import answer_body
 from app.api.summarize import answer_body as summary_body
 from app.errors import RequestError, StartupError
 from app.exchange import Query
+from app.keys.command import app as keys
 from app.main import Parts
 from app.modelpack.manifest import CLASSIFYING, Task
 from app.settings import Settings, load_settings, unknown_variables
 from app.summarizing.wishes import Wish
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve LSTM and GRU text models on ONNX Runtime.")
+app.add_typer(keys, name="keys")
 
 ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the packages (SLUICE_MODELS_DIR).")]
 

@@ -4,12 +4,14 @@
     ├── StartupError            the process must not start; the text says what to change
     │   ├── SettingsError
     │   └── ProviderError
+    ├── KeysError               a file of API keys is wrong; no process starts on it, a running one keeps its keys
     ├── PackageError            one model package is refused; the others are served
     ├── ItemError               one text of a request has no answer; the others have
     │   ├── EmptyText, NoUsableText, TextTooLong
     │   ├── UnsupportedLanguage, AmbiguousModel
     │   └── SummaryError        of summaries alone: OptionOutOfBounds
     └── RequestError            a whole request is refused: HTTP status and stable code
+        ├── Unauthorized, Forbidden
         ├── MalformedJson, InvalidRequest, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
         ├── BodyTooLarge, TooManyItems
@@ -36,6 +38,10 @@ class SettingsError(StartupError):
 
 class ProviderError(StartupError):
     """The execution provider that was asked for is not installed."""
+
+
+class KeysError(SluiceError):
+    """A file of API keys is wrong; the text names the file, the key and the field, and never what may be a key."""
 
 
 class PackageError(SluiceError):
@@ -109,6 +115,21 @@ class MalformedJson(RequestError):
     """The body is not JSON."""
 
     status, code = 400, "malformed_json"
+
+
+class Unauthorized(RequestError):
+    """No key, or none that holds; the text is the same whichever it is."""
+
+    status, code = 401, "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__("this route needs an API key that holds; expected Authorization: Bearer, or X-API-Key")
+
+
+class Forbidden(RequestError):
+    """The key holds and does not open this route."""
+
+    status, code = 403, "forbidden"
 
 
 class RouteNotFound(RequestError):

@@ -9,9 +9,11 @@ from functools import partial
 import numpy as np
 import structlog
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from app import __version__
-from app.api import catalogue, health, predict, refusal, summarize
+from app.api import catalogue, health, openapi, predict, refusal, summarize
+from app.api.access import access_of, require_scopes
 from app.api.guard import OTHER_ROUTE, Guard
 from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
@@ -51,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises ``StartupError`` where the process must not start: a bad setting, a missing provider or folder.
     """
     settings = settings or load_settings()
+    access = access_of(settings)
     parts = Parts(settings)
     app = FastAPI(
         title="Sluice",
@@ -61,16 +64,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = parts.service
+    app.state.access = access
     refusal.install(app)
     predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
     for routes in (predictions, summaries):
         app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
     for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service)):
+        require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
     known = frozenset(_ROUTE_CODES) - {OTHER_ROUTE}
-    app.add_middleware(Guard, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=known)
+    app.add_middleware(
+        Guard, access=access, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=known
+    )
     for route, statuses in _ROUTE_CODES.items():
-        parts.metrics.declare_route(route, map(str, statuses))
+        parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
+    openapi.install(app)
     return app
 
 

@@ -33,7 +33,10 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
 
-REJECTIONS = ("queue_full", "draining", "not_ready", "body_too_large", "too_many_items")
+REJECTIONS = (
+    *("queue_full", "draining", "not_ready", "body_too_large", "too_many_items"),
+    *("unauthorized", "forbidden"),
+)
 DROPS = ("cancelled", "expired")
 FINISHES = ("eos", "length", "deadline")
 

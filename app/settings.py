@@ -28,6 +28,13 @@ class Settings(BaseSettings):
     workers: int = Field(
         1, ge=1, le=256, description="Server processes; one will do until its event loop is the limit."
     )
+    api_keys_file: Path | None = Field(
+        None, description="File of API keys, read anew when it changes; needed where `SLUICE_HOST` is not loopback."
+    )
+    allow_anonymous: bool = Field(
+        False,
+        description="Answer predictions and metrics without a key, whatever the address and the file of keys.",
+    )
     models_dir: Path = Field(Path("models"), description="Folder of the model packages, models/<name>/<version>.")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where graphs run; auto takes CUDA where it is installed, cuda insists on it."

@@ -2,13 +2,14 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -51,9 +52,10 @@ def serve(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """Uvicorn that tells the service of the signal at once, and exits 0 after a clean drain."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, on_hangup: Callable[[], None]) -> None:
         super().__init__(config)
         self._service = service
+        self._on_hangup = on_hangup
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._service.drain()
@@ -63,6 +65,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle signals, and do not raise them again afterwards as uvicorn does: a drained process ended well."""
         before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._on_hangup())
         try:
             yield
         finally:
@@ -84,7 +87,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_s,
     )
-    _Server(config, app.state.service).run(sockets=[listener])
+    _Server(config, app.state.service, app.state.access.hurry).run(sockets=[listener])
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -129,6 +132,7 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
         shared = settings.model_copy(update={"metrics_dir": folder})
         stopping = _Stop()
         workers = {slot: _start(shared, listener, slot) for slot in range(settings.workers)}
+        signal.signal(signal.SIGHUP, lambda *_: _pass_on(signal.SIGHUP, list(workers.values())))
         while not stopping.asked:
             time.sleep(_POLL_S)
             for slot, worker in workers.items():
@@ -159,6 +163,12 @@ def _start(settings: Settings, listener: socket.socket, slot: int) -> BaseProces
     )
     process.start()
     return process
+
+
+def _pass_on(number: signal.Signals, workers: list[BaseProcess]) -> None:
+    for worker in workers:
+        if worker.pid is not None and worker.is_alive():
+            os.kill(worker.pid, number)
 
 
 def _stop(workers: list[BaseProcess], within_s: float) -> None:

@@ -82,6 +82,8 @@ SUMMARIES: dict[str, Example] = {
 RECORDED = Path(__file__).with_name("examples.json")
 
 _ERRORS = {
+    "unauthorized": "this route needs an API key that holds; expected Authorization: Bearer, or X-API-Key",
+    "forbidden": "this key does not open this route; expected a key of the scope 'metrics'",
     "malformed_json": "the body is not JSON: EOF while parsing an object at line 1 column 1",
     "invalid_request": "inputs is missing; expected a text or a list of texts",
     "unsupported_media_type": "Content-Type is 'text/plain'; expected application/json",
@@ -168,6 +170,13 @@ def answers(*statuses: int, ok: dict[str, Any], of_summaries: bool = False) -> R
     for status in statuses:
         documented[status] = _refusal(status, of_summaries=of_summaries)
     return documented
+
+
+def refusal_of(status: int) -> dict[str, Any]:
+    """Return a status' answer as it stands in the finished document."""
+    described = _refusal(status, of_summaries=False)
+    described["content"]["application/json"]["schema"] = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+    return {field: value for field, value in described.items() if field != "model"}
 
 
 def _refusal(status: int, *, of_summaries: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""In front of every route: request id, body limit, one log line, one count, and no trace that leaks."""
+"""In front of every route: request id, key, body limit, one log line, one count, and no trace that leaks."""
 
 import random
 import re
@@ -8,9 +8,10 @@ from functools import lru_cache
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.access import Access, challenge
 from app.api.refusal import refuse
 from app.api.trace import Trace, put_trace
-from app.errors import BodyTooLarge, InternalError
+from app.errors import BodyTooLarge, Forbidden, InternalError, RouteNotFound, Unauthorized
 from app.metrics import REJECTIONS, Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -30,9 +31,12 @@ _ids = random.Random()  # noqa: S311 - an id is unique, not secret, and the kern
 class Guard:
     """The outermost layer; every HTTP request passes it once."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, routes: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, metrics: Metrics, max_body_bytes: int, routes: frozenset[str]
+    ) -> None:
         """``routes`` are the paths that may stand as a label."""
         self._app = app
+        self._access = access
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._routes = routes
@@ -53,8 +57,11 @@ class Guard:
         body = _Body(receive, self._max_body_bytes)
         self._metrics.in_flight.inc()
         try:
+            self._access.admit(scope, headers, trace)
             await body.refuse_declared(headers)
             await self._app(scope, body, answer)
+        except (RouteNotFound, Unauthorized, Forbidden) as error:
+            await refuse(error, trace, challenge(error))(scope, receive, answer)
         except BodyTooLarge as error:
             await refuse(error, trace, {"Connection": "close"})(scope, receive, answer)
         except Exception:
@@ -85,6 +92,7 @@ class Guard:
             route=route,
             status=int(code),
             code=trace.error_code,
+            **({} if trace.key is None else {"key": trace.key}),
             model=trace.model,
             items=trace.items,
             tokens=trace.tokens,

@@ -18,6 +18,8 @@ class Trace:
     tokens: int = 0
     model: str | None = None
     error_code: str | None = None
+    key: str | None = None
+    """The name of the API key that it came with."""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

@@ -116,8 +116,14 @@ def test_every_variable_that_the_service_is_given_is_a_setting_at_its_default() 
     for name, value in SERVICES["sluice"]["environment"].items():
         field = name.removeprefix("SLUICE_").lower()
         assert field in Settings.model_fields, name
-        if field != "log_format":
+        if field not in {"log_format", "allow_anonymous"}:
             assert _default(value) == str(Settings.model_fields[field].default), name
+
+
+def test_nobody_needs_a_key_on_a_port_that_is_published_on_loopback() -> None:
+    service = SERVICES["sluice"]
+    assert _default(service["environment"]["SLUICE_ALLOW_ANONYMOUS"]) == "1"
+    assert all(_default(port).startswith("127.0.0.1:") for port in service["ports"])
 
 
 def test_prometheus_scrapes_the_service_under_its_name_and_port() -> None:

@@ -54,6 +54,8 @@ def test_the_pages_show_our_commands() -> None:
 def test_a_documented_verb_and_its_options_exist(words: list[str]) -> None:
     group = typer.main.get_command(PROGRAMS[words[0]])
     verb = group.commands[words[1]]  # type: ignore[attr-defined]
+    if hasattr(verb, "commands"):
+        verb = verb.commands[words[2]]
     known = {option for parameter in verb.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
         "--help"
     }

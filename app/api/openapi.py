@@ -1,0 +1,50 @@
+"""What the guard may answer on every route, told in the OpenAPI document beside what the routes say of themselves."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.api.access import OPEN, SCOPES
+from app.api.examples import refusal_of
+
+GUARDED: tuple[int, ...] = ()
+"""What any route may answer before it is reached."""
+KEYED = (401, 403)
+"""What a route that needs a key may answer beside."""
+
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service asks for keys."},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
+
+
+def guard_statuses(path: str) -> tuple[int, ...]:
+    """Return the HTTP statuses that the guard may answer on a path."""
+    return GUARDED if SCOPES.get(path, OPEN) == OPEN else GUARDED + KEYED
+
+
+def install(app: FastAPI) -> None:
+    """Make the application's document tell of keys and of the guard's refusals."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        told = app.openapi_schema is not None
+        document = plain()
+        if not told:
+            document["components"]["securitySchemes"] = _SCHEMES
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    _describe(path, operation)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe(path: str, operation: dict[str, Any]) -> None:
+    """Add to one operation; a route that may be open, by the settings, takes no key as well."""
+    scope = SCOPES.get(path, OPEN)
+    if scope != OPEN:
+        operation["security"] = [{name: []} for name in _SCHEMES] + ([] if scope == "admin" else [{}])
+    for status in guard_statuses(path):
+        operation["responses"].setdefault(str(status), refusal_of(status))
+    operation["responses"] = dict(sorted(operation["responses"].items()))
