@@ -16,7 +16,7 @@
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
         ├── BodyTooLarge, TooManyItems
         ├── QueueFull, NotReady, Draining, ModelUnavailable
-        └── DeadlineExceeded, InferenceFailed, InternalError
+        └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
 Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
 """
@@ -185,6 +185,12 @@ class InferenceFailed(RequestError):
     """The model's graph raised while it ran."""
 
     status, code = 500, "inference_failed"
+
+
+class InferenceHung(RequestError):
+    """The model's graph did not come to an end; its thread and its session are replaced."""
+
+    status, code = 500, "inference_hung"
 
 
 class InternalError(RequestError):

@@ -26,9 +26,10 @@ from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
-from app.scheduling.observer import BatchObserver, DecodeObserver
+from app.scheduling.observer import BatchObserver, DecodeObserver, HangObserver
 from app.scheduling.policy import Budget
 from app.scheduling.slots import Room
+from app.scheduling.watchdog import Watchdog
 from app.service import Service
 from app.settings import Settings, load_settings
 from app.summarizing.journey import Summaries
@@ -90,17 +91,21 @@ class Parts:
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
         self.registry = _registry(settings)
         threads = settings.threads or max(1, usable_cores() // settings.workers)
+        alarm = HangObserver(self.metrics, self._set_failing)
+        self._watchdog = Watchdog(settings.watchdog_ms / 1000, alarm)
         self._batcher = Batcher(
             threads=threads,
             budget=Budget(settings.max_batch_cells, settings.max_batch_rows, settings.max_padding_share),
             max_queue_tokens=settings.max_queue_tokens,
             observer=BatchObserver(self.metrics),
+            watchdog=self._watchdog,
         )
         self._decoder = Decoder(
             threads=threads,
             room=Room(settings.max_slots, settings.max_slot_cells),
             max_queue_tokens=settings.max_summary_queue_tokens,
             observer=DecodeObserver(self.metrics),
+            watchdog=self._watchdog,
         )
         self.metrics.slots.set(settings.max_slots)
         self.service = Service(self.registry, settings, self.metrics, self._batcher)
@@ -136,8 +141,12 @@ class Parts:
             await self._close()
 
     def _start(self) -> None:
+        self._watchdog.start()
         self._batcher.start()
         self._decoder.start()
+
+    def _set_failing(self, failing: bool) -> None:  # noqa: FBT001 - a setter
+        self.service.set_failing(failing)
 
     def _learn(self) -> None:
         """Let the decoder learn what steps cost, with as many beams as requests will mostly have."""
@@ -150,6 +159,7 @@ class Parts:
     async def _close(self) -> None:
         await asyncio.to_thread(self._decoder.close)
         await asyncio.to_thread(self._batcher.close)
+        self._watchdog.close()
 
     async def open(self) -> None:
         """Open every package and say what came of it."""

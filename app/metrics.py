@@ -113,6 +113,7 @@ class Metrics:
         self.queue_rows = Gauge("sluice_queue_rows", "Rows waiting.", multiprocess_mode="livesum", registry=r)
         self.queue_tokens = Gauge("sluice_queue_tokens", "Tokens waiting.", multiprocess_mode="livesum", registry=r)
         self._declare_writing()
+        self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", stage, registry=r)
         self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
         self.dropped = Counter("sluice_dropped", "Waiting rows given up before compute.", ["reason"], registry=r)
         self.ready = Gauge(
@@ -198,6 +199,7 @@ class Metrics:
     def of_model(self, model: str, version: str) -> "ModelSeries":
         """Return a package's series, put in place at the first call and remembered: looking labels up is not cheap."""
         if (model, version) not in self._of_model:
+            self.hangs.labels(model, version)
             self._of_model[model, version] = ModelSeries(
                 tokenize_seconds=self.tokenize_seconds.labels(model, version),
                 queue_seconds=self.queue_seconds.labels(model, version),

@@ -54,6 +54,7 @@ class Service:
         self.registry = registry
         self.metrics = metrics
         self.phase: Phase = "starting"
+        self._failing = False
         self._settings = settings
         self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
@@ -62,6 +63,17 @@ class Service:
         """Take no more work from now on; what is in flight is finished."""
         self.phase = "draining"
         self.metrics.ready.set(0)
+
+    def set_failing(self, failing: bool) -> None:  # noqa: FBT001 - a setter
+        """Say whether the models hang again and again: then readiness says no, and requests are tried all the same."""
+        self._failing = failing
+        self.metrics.ready.set(1 if self.phase == "ready" and self.registry.ready and not failing else 0)
+
+    def refuse_unless_fit(self) -> None:
+        """Raise ``NotReady`` or ``Draining`` where traffic had better go elsewhere."""
+        self.refuse_unless_ready()
+        if self._failing:
+            raise NotReady("models hang again and again; the log says which under inference_hung")
 
     def refuse_unless_ready(self) -> None:
         """Raise ``NotReady`` or ``Draining`` where the service takes no work."""

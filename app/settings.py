@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         description="Tokens of texts that may wait to be summarized; a request that would exceed it gets 429.",
     )
     timeout_ms: int = Field(30_000, ge=1, description="Time a request may take; then it gets 504.")
+    watchdog_ms: int = Field(
+        10_000,
+        ge=0,
+        description="Time that one run of a graph may take, or 50 times what such runs have taken if that is more; "
+        "then its request gets 500 and its thread and session are replaced. 0 waits for ever.",
+    )
     drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")
     max_items: int = Field(128, ge=1, description="Texts in one request; more gets 413.")

@@ -34,6 +34,7 @@ class Scribe:
     pad_id: int = PAD
     steps: list[tuple[int, ...]] = field(default_factory=list)
     """The shape of each step's memory and the beams: rows, width, beams."""
+    renewals: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     stepping: threading.Event = field(default_factory=threading.Event)
 
@@ -81,6 +82,10 @@ class Scribe:
             np.add.at(copied[row].T, ids, 0.5 * attention[row].T)
         copied[..., [PAD, BOS]] = 0
         return _top(generated, copied, feeds, state, attention)
+
+    def renew(self) -> None:
+        """Count that a new session was asked for."""
+        self.renewals += 1
 
 
 def _top(generated: Floats, copied: Floats, feeds: Mapping[str, Array], state: Floats, attention: Floats) -> Stepped:

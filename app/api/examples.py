@@ -94,6 +94,7 @@ _ERRORS = {
     "too_many_items": "inputs has 500 texts; expected at most 128",
     "queue_full": "131000 tokens are waiting and this request has 200; expected at most 131072 in all",
     "inference_failed": "the model failed on this input",
+    "inference_hung": "the model did not come to an end within 10.0 s",
     "internal_error": "the service failed; its log has the cause under this request_id",
     "not_ready": "models are still being opened; GET /health/ready tells when they are",
     "draining": "this process is stopping; send the request to another",

@@ -29,8 +29,8 @@ def router(service: Service) -> APIRouter:
         responses=answers(503, ok={"model": Health, "content": route_example("/health/ready")}),
     )
     async def ready() -> Response:
-        """Answer 200 once every package is opened and warmed up, and 503 before and while draining."""
-        service.refuse_unless_ready()
+        """Answer 200 once every package is opened and warmed up; 503 before, while draining, and while models hang."""
+        service.refuse_unless_fit()
         return json_response({"status": "ready"})
 
     @routes.get(

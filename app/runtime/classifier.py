@@ -36,6 +36,10 @@ class GraphLane:
             for at, row in enumerate(rows)
         ]
 
+    def renew(self) -> None:
+        """Open a new session in the place of one that hangs."""
+        self.session.renew()
+
     @staticmethod
     def _own(output: str, array: Array, tokens: int) -> Array:
         return array[:tokens] if output == ATTRIBUTION else array

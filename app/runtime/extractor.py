@@ -53,6 +53,10 @@ class ScoringLane:
         """Return each document's scores and vectors, in order."""
         return [self._one(document) for document in rows]
 
+    def renew(self) -> None:
+        """Open a new session in the place of one that hangs."""
+        self.session.renew()
+
     def _one(self, document: Document) -> Scored:
         scores, vectors = self.session.run((_SCORES, _VECTORS), padded(document.sentences, self.pad_id))
         return Scored(scores, vectors)

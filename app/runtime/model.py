@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 
 from app.errors import PackageError
 from app.modelpack import manifest as schema
@@ -51,7 +52,8 @@ def open_session(package: Package, provider: Provider, precision: str, role: Rol
     Precision ``auto`` is the best that the provider runs and the package has.
     """
     graph = _graph(package.manifest, provider, precision, role)
-    return Session(graph, package.graph_bytes(graph), provider)
+    read = partial(package.graph_bytes, graph)
+    return Session(graph, read(), provider, read=read)
 
 
 def _graph(manifest: Manifest, provider: Provider, precision: str, role: Role) -> Graph:

@@ -66,6 +66,9 @@ class Writer(Hashable, Protocol):
         next_coverage float32[rows, beams, T].
         """
 
+    def renew(self) -> None:
+        """Open new sessions in the place of those of which one hangs; ``PackageError`` where that cannot be."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:

@@ -1,6 +1,6 @@
 """One ONNX graph, opened and checked against its manifest: arrays in, arrays out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -18,23 +18,31 @@ _DTYPES = {"tensor(int64)": "int64", "tensor(float)": "float32"}
 class Session:
     """An opened graph. ``run`` may be called from several threads at once: the threads share weights, not state."""
 
-    def __init__(self, graph: Graph, raw: bytes, provider: Provider, intra_op_threads: int = 1) -> None:
-        """Open the graph in ``raw``; ``PackageError`` where it cannot be opened or is unlike ``graph``."""
+    def __init__(
+        self,
+        graph: Graph,
+        raw: bytes,
+        provider: Provider,
+        intra_op_threads: int = 1,
+        read: Callable[[], bytes] | None = None,
+    ) -> None:
+        """Open the graph in ``raw``; ``PackageError`` where it cannot be opened or is unlike ``graph``.
+
+        ``read`` gets the same bytes again, for ``renew``.
+        """
         self.precision = graph.precision
         self.device = provider.device
-        try:
-            self._session = onnxruntime.InferenceSession(
-                raw,
-                _options(intra_op_threads),
-                providers=list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"])),
-            )
-        except Exception as broken:  # ONNX Runtime's exceptions share no base class
-            raise PackageError(graph.file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
-        _same(graph.file, "input", self._session.get_inputs(), graph.inputs)
-        _same(graph.file, "output", self._session.get_outputs(), graph.outputs)
+        self._graph, self._provider, self._intra_op_threads, self._read = graph, provider, intra_op_threads, read
+        self._session = self._open(raw)
         # Without this, outputs that nobody asked for (the attribution) would be computed all the same.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
+
+    def renew(self) -> None:
+        """Open the graph anew and run on that from now on; ``PackageError`` where its file is not what it was."""
+        if self._read is None:
+            raise TypeError("This is a bug: a session that was not told where its graph is")
+        self._session = self._open(self._read())
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Return the named outputs, in that order; ``InferenceFailed`` where the runtime raises."""
@@ -42,6 +50,20 @@ class Session:
             return cast("list[Array]", self._session.run(list(outputs), dict(feeds), self._run_options))
         except Exception as broken:  # ONNX Runtime's exceptions share no base class
             raise InferenceFailed("the model failed on this input") from broken
+
+    def _open(self, raw: bytes) -> Any:
+        graph, provider = self._graph, self._provider
+        try:
+            session = onnxruntime.InferenceSession(
+                raw,
+                _options(self._intra_op_threads),
+                providers=list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"])),
+            )
+        except Exception as broken:  # ONNX Runtime's exceptions share no base class
+            raise PackageError(graph.file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
+        _same(graph.file, "input", session.get_inputs(), graph.inputs)
+        _same(graph.file, "output", session.get_outputs(), graph.outputs)
+        return session
 
 
 def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Array]:

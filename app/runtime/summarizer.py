@@ -123,6 +123,11 @@ class Summarizer(Model):
         """Run one step over ``feeds``, every input of the step graph by name."""
         return Stepped(*self.stepper.run(_STEPPED, feeds))
 
+    def renew(self) -> None:
+        """Open new sessions in the place of those of which one hangs."""
+        self.encoder.renew()
+        self.stepper.renew()
+
     def warm_up(self) -> None:
         """Read and step through a few lengths; ``PackageError`` where the two graphs do not fit together."""
         for role, session in (("encoder", self.encoder), ("step", self.stepper)):

@@ -7,15 +7,18 @@ Every job is resolved: with its answers, with the error of its batch, at its dea
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence, Sized
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, SluiceError
 from app.scheduling.policy import Budget, Priority
 from app.scheduling.queue import Job, Row, Waiting
+from app.scheduling.watchdog import GivenUp, Watchdog, Work
 
 Answer = tuple[npt.NDArray[Any], ...]
 """One row's arrays: one for each output of its lane."""
@@ -34,6 +37,9 @@ class Lane(Hashable, Protocol):
 
     def run(self, rows: Sequence[Any]) -> Sequence[Answer]:
         """Return one answer a row, in order; called from an inference thread."""
+
+    def renew(self) -> None:
+        """Open a new session in the place of one that hangs; an exception where that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,19 @@ class Ticket(Job):
     alarm: asyncio.TimerHandle = field(init=False)
 
 
+_HANGS_OF_A_BATCH = 2
+"""A batch hangs, one of its rows hangs alone: where a second one does too, it is not the rows."""
+
+
+@dataclass(slots=True, eq=False)
+class _Post:
+    """One thread's place: the batches that were taken off the queue for it and have not run, and how often one hung."""
+
+    at: int
+    todo: deque[list[Row]] = field(default_factory=deque)
+    hangs: int = 0
+
+
 class Batcher:
     """A bounded queue and the threads that empty it."""
 
@@ -91,12 +110,14 @@ class Batcher:
         budget: Budget,
         max_queue_tokens: int,
         observer: Observer,
+        watchdog: Watchdog | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``clock`` stands in for ``time.monotonic``."""
+        """``watchdog``: who notices a batch that hangs; default nobody. ``clock`` stands in for ``time.monotonic``."""
         self._waiting = Waiting(budget, max_queue_tokens)
         self._count = threads
         self._observer = observer
+        self._watchdog = watchdog or Watchdog(0)
         self._clock = clock
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,11 +128,7 @@ class Batcher:
         """Start the threads; call it on the event loop that will submit."""
         self._loop = asyncio.get_running_loop()
         self._open = True
-        self._threads = [
-            threading.Thread(target=self._work, name=f"infer-{at}", daemon=True) for at in range(self._count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = [self._thread(_Post(at)) for at in range(self._count)]
 
     async def submit(
         self, lane: Lane, rows: Sequence[Sized], timeout_s: float, *, priority: Priority = "interactive"
@@ -184,31 +201,72 @@ class Batcher:
         self._waking = False
         self._waiting.wake()
 
-    def _work(self) -> None:
-        while (taken := self._waiting.wait(self._clock)) is not None:
-            rows, expired = taken
-            if expired:
-                self._tell(self._expired, expired)
-            if rows:
-                self._run(rows)
+    def _thread(self, post: _Post, instead_of: Work | None = None) -> threading.Thread:
+        thread = threading.Thread(target=self._work, args=(post, instead_of), name=f"infer-{post.at}", daemon=True)
+        thread.start()
+        return thread
 
-    def _run(self, rows: list[Row]) -> None:
-        """Run a batch; where it fails, run its rows one by one, so that one bad row does not fail its neighbours."""
+    def _work(self, post: _Post, hung: Work | None) -> None:
+        """Empty the queue; the thread that takes another's place first renews the session of the lane that hung."""
+        if hung is not None:
+            self._watchdog.renew(hung)
+        try:
+            self._run_all(post)
+            while (taken := self._waiting.wait(self._clock)) is not None:
+                rows, expired = taken
+                if expired:
+                    self._tell(self._expired, expired)
+                post.todo.extend([rows] if rows else [])
+                self._run_all(post)
+        except GivenUp:
+            pass  # another thread has this place
+
+    def _run_all(self, post: _Post) -> None:
+        while post.todo:
+            rows = [row for row in post.todo.popleft() if row.job.deadline > self._clock()]
+            if rows:
+                self._run(post, rows)
+        post.hangs = 0
+
+    def _run(self, post: _Post, rows: list[Row]) -> None:
+        """Run a batch; where it fails, run it again in halves, so that one bad row does not fail its neighbours."""
         lane: Any = rows[0].job.lane
+        longest = max(row.length for row in rows)
         started = self._clock()
         try:
-            answers = _answers(lane, rows)
+            work = Work(lane, lane.model, lane.version, len(rows) * longest)
+            with self._watchdog.over(work, partial(self._hung, post, work, rows)):
+                answers = _answers(lane, rows)
+        except GivenUp:
+            raise
         except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
-            if len(rows) == 1:
+            half = len(rows) // 2
+            if half:
+                post.todo.extendleft([rows[half:], rows[:half]])
+            else:
                 self._tell(self._broken, rows[0], broken)
-                return
-            for row in rows:
-                self._run([row])
             return
-        longest = max(row.length for row in rows)
         tokens = sum(row.length for row in rows)
         batch = Batch(lane, len(rows), tokens, len(rows) * longest, started, self._clock())
         self._tell(self._done, rows, answers, batch)
+
+    def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
+        """Put a new thread in the place of one whose batch hangs; called by the watchdog.
+
+        Its rows run again one by one, so that only the one that hangs fails; where it is not the row, they all fail.
+        """
+        post.hangs += 1
+        if len(rows) > 1:
+            post.todo.extendleft([row] for row in reversed(rows))
+        else:
+            self._tell(self._broken, rows[0], error)
+        if post.hangs > _HANGS_OF_A_BATCH or not self._open:
+            for row in (row for rows in post.todo for row in rows):
+                self._tell(self._broken, row, error)
+            post.todo.clear()
+        if self._open:
+            taken_over = _Post(post.at, deque(post.todo), post.hangs)
+            self._threads[post.at] = self._thread(taken_over, work)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         """Wake the event loop, once for a whole batch."""

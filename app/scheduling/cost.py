@@ -111,3 +111,6 @@ class _Still:
 
     def step(self, feeds: Mapping[str, Array]) -> tuple[Ids, Floats, Floats, Floats, Floats]:
         return self._writer.step(feeds)
+
+    def renew(self) -> None:
+        self._writer.renew()

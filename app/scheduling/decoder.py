@@ -10,14 +10,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, SluiceError
 from app.runtime.roster import Draft, Writer
 from app.scheduling.cost import Costs, StepCost, measure
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
-from app.scheduling.slots import Job, Room, Row, Slots
+from app.scheduling.slots import Held, Job, Room, Row, Slots
+from app.scheduling.watchdog import GivenUp, Watchdog, Work
 from app.tasks.generate import Options, Search, Summary, Token
 
 OnToken = Callable[[int, Token], None]
@@ -91,13 +94,18 @@ class Decoder:
         room: Room,
         max_queue_tokens: int,
         observer: Observer,
+        watchdog: Watchdog | None = None,
         clock: Callable[[], float] = time.monotonic,
         cost: Callable[[Writer, Draft, Options], StepCost] = measure,
     ) -> None:
-        """``clock`` stands in for ``time.monotonic``; ``cost`` is asked once for each writer and number of beams."""
+        """``watchdog``: who notices a step that hangs; default nobody. ``clock`` stands in for ``time.monotonic``.
+
+        ``cost`` is asked once for each writer and number of beams.
+        """
         self._slots = Slots(threads, room, max_queue_tokens)
         self._workers = threads
         self._observer = observer
+        self._watchdog = watchdog or Watchdog(0)
         self._clock = clock
         self._costs = Costs(cost)
         self._turns: deque[Turn] = deque()
@@ -111,12 +119,7 @@ class Decoder:
         """Start the threads; call it on the event loop that will submit."""
         self._loop = asyncio.get_running_loop()
         self._open = True
-        self._threads = [
-            threading.Thread(target=self._work, args=(at,), name=f"decode-{at}", daemon=True)
-            for at in range(self._workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = [self._thread(at) for at in range(self._workers)]
 
     def learn(self, writer: Writer, draft: Draft, beams: int) -> None:
         """Measure what a writer's steps cost before anyone waits for one: some tens of steps of its graph."""
@@ -214,12 +217,22 @@ class Decoder:
         self._waking = False
         self._slots.wake()
 
-    def _work(self, at: int) -> None:
+    def _thread(self, at: int, instead_of: Work | None = None) -> threading.Thread:
+        thread = threading.Thread(target=self._work, args=(at, instead_of), name=f"decode-{at}", daemon=True)
+        thread.start()
+        return thread
+
+    def _work(self, at: int, hung: Work | None) -> None:
+        """Take turn after turn; the thread that takes another's place first renews the sessions that hung."""
+        if hung is not None:
+            self._watchdog.renew(hung)
         crew = Crew(self._costs, self._clock)
         while not self._slots.closed:
             turn = Turn()
             try:
                 self._take_turn(at, crew, turn)
+            except GivenUp:
+                return  # another thread has this place
             except Exception as broken:  # noqa: BLE001 - this is a bug; its rows hear of it, and the thread goes on
                 turn.ends += [(row, broken) for row in crew.rows]
                 crew = Crew(self._costs, self._clock)
@@ -228,6 +241,25 @@ class Decoder:
             if turn.urgent:
                 self._tell(self._turned)
 
+    def _watched(self, at: int, turn: Turn, writer: Writer, rows: list[Row]) -> AbstractContextManager[None]:
+        """Watch over a writer's work for a crew, all of whose rows are lost where it hangs."""
+        work = Work(writer, writer.name, writer.version, sum(row.tokens for row in rows))
+        return self._watchdog.over(work, partial(self._hung, at, turn, rows, work))
+
+    def _hung(self, at: int, turn: Turn, rows: list[Row], work: Work, error: InferenceHung) -> None:
+        """Put a new thread in the place of one that hangs, whose rows all fail; called by the watchdog.
+
+        What the turn did before is told first. The thread that hangs may come back and write in its crew and its
+        turn, so neither is used any more.
+        """
+        told = Turn(list(turn.reads), None, list(turn.tokens), list(turn.ends), list(turn.drops))
+        told.ends += [(row, error) for row in rows]
+        self._turns.append(told)
+        self._tell(self._turned)
+        self._slots.hold(at, Held())
+        if self._open:
+            self._threads[at] = self._thread(at, work)
+
     def _take_turn(self, at: int, crew: Crew, turn: Turn) -> None:
         before = crew.held
         crew.sweep(turn)
@@ -235,7 +267,9 @@ class Decoder:
             self._slots.hold(at, crew.held)
         self._admit(at, crew, turn)
         if not crew.idle:
-            crew.step(turn)
+            rows = crew.rows
+            with self._watched(at, turn, rows[0].job.writer, rows):
+                crew.step(turn)
         if turn.reads or turn.freed or crew.held != before:
             self._slots.hold(at, crew.held)
 
@@ -249,7 +283,8 @@ class Decoder:
             row = self._slots.take(at, crew.cells_with, block=idle)
             if row is None:
                 return
-            crew.admit(row, turn)
+            with self._watched(at, turn, row.job.writer, [*crew.rows, row]):
+                crew.admit(row, turn)
             if self._clock() - started >= crew.step_s:
                 return
             idle = False

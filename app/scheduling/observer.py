@@ -1,10 +1,17 @@
-"""Counts what the batcher and the decoder do."""
+"""Counts what the batcher, the decoder and the watchdog do."""
+
+from collections.abc import Callable
+
+import structlog
 
 from app.metrics import Metrics
 from app.runtime.roster import Writer
 from app.scheduling.batcher import Batch
 from app.scheduling.crew import Stepped
+from app.scheduling.watchdog import Work
 from app.tasks.generate import Summary
+
+log = structlog.get_logger("sluice")
 
 
 class BatchObserver:
@@ -73,3 +80,32 @@ class DecodeObserver:
         """Set what is being written now."""
         self._metrics.slots_used.set(rows)
         self._metrics.slot_cells_used.set(cells)
+
+
+class HangObserver:
+    """Counts and logs runs that hang and sessions that are replaced; called from any thread."""
+
+    def __init__(self, metrics: Metrics, set_failing: Callable[[bool], None]) -> None:
+        """``set_failing`` is told when runs begin to hang again and again, and when they no longer do."""
+        self._metrics = metrics
+        self._set_failing = set_failing
+
+    def hung(self, work: Work, limit_s: float) -> None:
+        """Count a run that was given up."""
+        self._metrics.hangs.labels(work.model, work.version).inc()
+        log.error("inference_hung", model=work.model, version=work.version, limit_s=round(limit_s, 3))
+
+    def renewed(self, work: Work, broken: Exception | None) -> None:
+        """Log what came of a session that was to be replaced."""
+        if broken is None:
+            log.warning("session_renewed", model=work.model, version=work.version)
+        else:
+            log.error("session_not_renewed", model=work.model, version=work.version, reason=str(broken))
+
+    def failing(self, *, failing: bool) -> None:
+        """Log it, and let readiness say so."""
+        self._set_failing(failing)
+        if failing:
+            log.critical("inference_failing")
+        else:
+            log.warning("inference_recovered")

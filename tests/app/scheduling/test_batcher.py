@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull
 from app.scheduling.batcher import Answer, Batch, Batcher
 from app.scheduling.policy import Budget
+from app.scheduling.watchdog import Watchdog
 
 Ids = npt.NDArray[np.int64]
 
@@ -27,6 +28,7 @@ class Lane:
     model: str = "fake"
     version: str = "1"
     poison: int = -1
+    renewals: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     batches: list[list[int]] = field(default_factory=list)
@@ -40,8 +42,11 @@ class Lane:
             raise RuntimeError("poisoned")
         return [(row[:1],) for row in rows]
 
+    def renew(self) -> None:
+        self.renewals += 1
+
     @classmethod
-    def opened(cls, **more: Any) -> "Lane":
+    def opened(cls, **more: Any) -> Self:
         lane = cls(**more)
         lane.gate.set()
         return lane
@@ -67,13 +72,17 @@ class Counts:
 
 @asynccontextmanager
 async def batcher(
-    counts: Counts | None = None, threads: int = 1, max_queue_tokens: int = 1_000
+    counts: Counts | None = None,
+    threads: int = 1,
+    max_queue_tokens: int = 1_000,
+    watchdog: Watchdog | None = None,
 ) -> AsyncIterator[Batcher]:
     made = Batcher(
         threads=threads,
         budget=Budget(max_cells=400, max_rows=8, max_padding_share=0.2),
         max_queue_tokens=max_queue_tokens,
         observer=counts or Counts(),
+        watchdog=watchdog,
     )
     made.start()
     try:
@@ -316,3 +325,92 @@ async def test_a_ticket_is_answered_without_anyone_waiting_for_it_and_given_back
         await first
     assert counts.drops == [("cancelled", 2)]
     assert not withdrawn.future.done()
+
+
+@dataclass
+class Stopped:
+    """A clock that a test moves, and the watchdog that reads it."""
+
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.watchdog = Watchdog(1.0, clock=lambda: self.now)
+
+    def let_hang(self) -> None:
+        """Let so much time pass that whatever runs now is given up."""
+        for _ in range(20):
+            self.now += 0.1
+            self.watchdog.tick()
+
+
+@dataclass(eq=False)
+class Hanging(Lane):
+    """Hangs on the rows of a trap, until the test ends."""
+
+    traps: tuple[int, ...] = ()
+    trapped: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    freed: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, rows: Sequence[Ids]) -> list[Answer]:
+        if any(row[0] in self.traps for row in rows):
+            self.trapped.release()
+            self.freed.wait(60)
+        return super().run(rows)
+
+
+async def trapped(lane: Hanging) -> None:
+    assert await asyncio.to_thread(lane.trapped.acquire, timeout=30)
+
+
+async def test_a_row_that_hangs_fails_alone_and_its_session_is_renewed() -> None:
+    time, lane = Stopped(), Hanging.opened(traps=(7,))
+    async with batcher(watchdog=time.watchdog) as running:
+        work = [asyncio.create_task(running.submit(lane, [row(n)], 60)) for n in (1, 7, 2)]
+        for _ in range(2):  # with its neighbours, and alone
+            await trapped(lane)
+            time.let_hang()
+        good, bad, fine = await asyncio.gather(*work, return_exceptions=True)
+        later = await running.submit(lane, [row(3)], 60)
+        lane.freed.set()
+    assert isinstance(bad, InferenceHung)
+    assert [firsts(end.rows) for end in (good, fine) if not isinstance(end, BaseException)] == [[1], [2]]
+    assert (firsts(later.rows), lane.renewals) == ([3], 2)
+
+
+async def test_where_every_row_hangs_they_fail_after_the_second_alone() -> None:
+    time, lane = Stopped(), Hanging.opened(traps=(1, 2, 3, 4, 5))
+    async with batcher(watchdog=time.watchdog) as running:
+        work = [asyncio.create_task(running.submit(lane, [row(n)], 60)) for n in lane.traps]
+        for _ in range(3):
+            await trapped(lane)
+            time.let_hang()
+        ends = await asyncio.gather(*work, return_exceptions=True)
+        assert all(isinstance(end, InferenceHung) for end in ends)
+        assert firsts((await running.submit(lane, [row(9)], 60)).rows) == [9]
+        lane.freed.set()
+
+
+async def test_a_run_that_comes_back_late_answers_nobody_twice() -> None:
+    counts, time, lane = Counts(), Stopped(), Hanging.opened(traps=(7,))
+    async with batcher(counts, watchdog=time.watchdog) as running:
+        hanging = asyncio.create_task(running.submit(lane, [row(7)], 60))
+        await trapped(lane)
+        time.let_hang()
+        with pytest.raises(InferenceHung):
+            await hanging
+        lane.freed.set()
+        assert firsts((await running.submit(lane, [row(1)], 60)).rows) == [1]
+    assert [batch.rows for batch in counts.batches] == [1]
+
+
+async def test_a_batch_that_fails_runs_again_in_halves() -> None:
+    lane = Lane(poison=7)
+    async with batcher() as running:
+        first = await blocked(running, lane)
+        work = [asyncio.create_task(running.submit(lane, [row(n)], 5)) for n in (1, 2, 3, 7, 4, 5, 6, 8)]
+        await asyncio.sleep(0)
+        lane.gate.set()
+        await first
+        ends = await asyncio.gather(*work, return_exceptions=True)
+    assert [at for at, end in enumerate(ends) if isinstance(end, InferenceFailed)] == [3]
+    assert [len(batch) for batch in lane.batches[1:]] == [8, 4, 2, 2, 1, 1, 4]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull
 from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster, Writer
@@ -22,6 +22,7 @@ from app.scheduling.cost import StepCost
 from app.scheduling.crew import Crew, Stepped, Turn
 from app.scheduling.decoder import Decoder, Order, Written
 from app.scheduling.slots import Room
+from app.scheduling.watchdog import Watchdog
 from app.tasks.generate import Options, Search, Summary, Token, generate
 from tests.packages import SUMMARIES
 from tests.parrot import parrot
@@ -64,12 +65,13 @@ class Counts:
 
 
 @asynccontextmanager
-async def decoder(
+async def decoder(  # noqa: PLR0917 - a fixture
     counts: Counts | None = None,
     threads: int = 1,
     room: Room = Room(8, 1_000),  # noqa: B008 - frozen
     max_queue_tokens: int = 10_000,
     cost: StepCost = StepCost(1.0, 0.1, 0.001),  # noqa: B008 - frozen
+    watchdog: Watchdog | None = None,
 ) -> AsyncIterator[Decoder]:
     made = Decoder(
         threads=threads,
@@ -77,6 +79,7 @@ async def decoder(
         max_queue_tokens=max_queue_tokens,
         observer=counts or Counts(),
         cost=lambda *_: cost,
+        watchdog=watchdog,
     )
     made.start()
     try:
@@ -556,3 +559,23 @@ def test_nothing_is_lost_and_every_slot_is_given_back(arrivals: list[tuple[list[
             wanted = {"leaves": asyncio.CancelledError, "fails": InferenceFailed, "hurries": DeadlineExceeded}[how]
             assert isinstance(end, wanted)
     assert max((step.rows for step in counts.steps), default=0) <= 5
+
+
+async def test_a_step_that_hangs_fails_its_rows_and_others_are_written_by_a_new_thread() -> None:
+    now, hanging, counts = [0.0], Scribe(), Counts()
+    watchdog = Watchdog(1.0, clock=lambda: now[0])
+    async with decoder(counts, watchdog=watchdog) as running:
+        (lost,) = await held(running, hanging, order(1))
+        for _ in range(20):  # the watchdog's time alone
+            now[0] += 0.1
+            watchdog.tick()
+        with pytest.raises(InferenceHung):
+            await lost
+        await until(lambda: hanging.renewals == 1)
+        other = Scribe(seed=1)
+        found = await running.submit(other, [order(3)], 30)
+        hanging.gate.set()
+        again = await running.submit(hanging, [order(2)], 30)
+    same(found.summaries[0], alone(other, order(3)))
+    same(again.summaries[0], alone(hanging, order(2)))
+    assert (counts.waits, counts.held) == ((0, 0), (0, 0))
