@@ -15,7 +15,7 @@
         ├── MalformedJson, InvalidRequest, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
         ├── BodyTooLarge, TooManyItems
-        ├── QueueFull, NotReady, Draining, ModelUnavailable
+        ├── QueueFull, RateLimited, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
 Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
@@ -179,6 +179,12 @@ class QueueFull(RequestError):
 
     status, code = 429, "queue_full"
     retry_after_s = 1
+
+
+class RateLimited(RequestError):
+    """The key has asked for as much as it may for now; without ``retry_after_s`` where it never may."""
+
+    status, code = 429, "rate_limited"
 
 
 class InferenceFailed(RequestError):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.errors import ItemError
+from app.keys.allowance import Allowance
 from app.tasks.classify import Classified
 
 
@@ -17,6 +18,8 @@ class Query:
     language: str = "auto"
     explain: bool = False
     sentences: bool = False
+    allowance: Allowance | None = None
+    """What the caller may still ask for, where that is limited."""
 
 
 @dataclass(frozen=True, slots=True)

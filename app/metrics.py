@@ -7,7 +7,7 @@ are the packages on disk. docs/metrics.md says what each is for.
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from prometheus_client import (
@@ -35,7 +35,7 @@ NO_MODEL = "none"
 
 REJECTIONS = (
     *("queue_full", "draining", "not_ready", "body_too_large", "too_many_items"),
-    *("unauthorized", "forbidden"),
+    *("unauthorized", "forbidden", "rate_limited"),
 )
 DROPS = ("cancelled", "expired")
 FINISHES = ("eos", "length", "deadline")
@@ -64,6 +64,24 @@ class WriterSeries:
     inter_token_seconds: Histogram
     tokens: Counter
     summaries: dict[str, Counter]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySeries:
+    """The series of one API key."""
+
+    requests: Counter
+    items: Counter
+    tokens: Counter
+    limited: Counter
+
+    def add(self, items: int, tokens: int, error_code: str | None) -> None:
+        """Count one request."""
+        self.requests.inc()
+        self.items.inc(items)
+        self.tokens.inc(tokens)
+        if error_code == "rate_limited":
+            self.limited.inc()
 
 
 class Metrics:
@@ -116,6 +134,7 @@ class Metrics:
         self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", stage, registry=r)
         self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
         self.dropped = Counter("sluice_dropped", "Waiting rows given up before compute.", ["reason"], registry=r)
+        self._declare_keys()
         self.ready = Gauge(
             "sluice_ready", "1 while every worker takes requests.", multiprocess_mode="livemin", registry=r
         )
@@ -137,6 +156,23 @@ class Metrics:
             self.models.labels(state)
         if shared_dir is None:
             ProcessCollector(registry=self.registry)
+
+    def _declare_keys(self) -> None:
+        """Declare what is counted of each API key; a key is a label from its first request on."""
+        r = self.registry
+        self.key_requests = Counter("sluice_key_requests", "Requests that came with the key.", ["key"], registry=r)
+        self.key_items = Counter("sluice_key_items", "Their texts.", ["key"], registry=r)
+        self.key_tokens = Counter("sluice_key_tokens", "Tokens of those that were answered.", ["key"], registry=r)
+        self.key_limited = Counter("sluice_key_limited", "Those refused by the key's limits.", ["key"], registry=r)
+        self.of_key = cache(self._of_key)
+
+    def _of_key(self, key: str) -> KeySeries:
+        return KeySeries(
+            requests=self.key_requests.labels(key),
+            items=self.key_items.labels(key),
+            tokens=self.key_tokens.labels(key),
+            limited=self.key_limited.labels(key),
+        )
 
     def _declare_writing(self) -> None:
         """Declare what the decoder counts."""

@@ -89,6 +89,8 @@ class Service:
         self.refuse_unless_ready()
         if len(query.texts) > self._settings.max_items:
             raise TooManyItems(f"inputs has {len(query.texts)} texts; expected at most {self._settings.max_items}")
+        if query.allowance is not None:
+            query.allowance.take("items", len(query.texts))
         reply = Reply()
         groups = self._route(task, query, reply)
         await together([self._group(task, query, model, items, reply) for model, items in groups.items()])
@@ -120,6 +122,8 @@ class Service:
         if not ready:
             return
         rows = [tokens.ids for item in ready for tokens in _all_tokens(item)]
+        if query.allowance is not None:
+            query.allowance.take("tokens", sum(len(row) for row in rows))
         lane = model.explained if query.explain else model.plain
         answers = await self._batcher.submit(lane, rows, self._settings.timeout_ms / 1000)
         self._observe_job(model, answers, reply.timings)

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from app.api.trace import Trace
 from app.errors import Forbidden, KeysError, RequestError, RouteNotFound, SettingsError, Unauthorized
+from app.keys.allowance import Allowances
 from app.keys.key import Scope as KeyScope
 from app.keys.ring import KeyRing
 from app.settings import Settings
@@ -54,9 +55,13 @@ _TEMPLATES = [(_pattern(path), scope) for path, scope in SCOPES.items() if "{" i
 class Access:
     """Decides over each request by its path and its key, before anything of it is read."""
 
-    def __init__(self, keys: KeyRing | None, *, anonymous: bool) -> None:
-        """``anonymous`` says whether predictions and metrics are open to callers without a key."""
+    def __init__(self, keys: KeyRing | None, *, anonymous: bool, processes: int = 1) -> None:
+        """``anonymous`` says whether predictions and metrics are open to callers without a key.
+
+        Of ``processes`` that share the work each grants its share of a key's limits.
+        """
         self.keys = keys
+        self._allowances = Allowances(processes)
         self._anonymous = anonymous
 
     def admit(self, scope: Scope, headers: Mapping[bytes, bytes], trace: Trace) -> None:
@@ -76,6 +81,7 @@ class Access:
         if key is None:
             raise Unauthorized
         trace.key = key.name
+        trace.allowance = self._allowances.of(key)
         if needed not in key.scopes:
             raise Forbidden(f"this key does not open this route; expected a key of the scope {needed!r}")
 
@@ -104,7 +110,7 @@ def access_of(settings: Settings) -> Access:
             raise SettingsError(f"SLUICE_API_KEYS_FILE is {str(settings.api_keys_file)!r}; {broken}") from broken
         if settings.allow_anonymous:
             log.warning("anonymous_allowed", keys="needed for admin routes alone")
-        return Access(ring, anonymous=settings.allow_anonymous)
+        return Access(ring, anonymous=settings.allow_anonymous, processes=settings.workers)
     if not _is_loopback(settings.host):
         if not settings.allow_anonymous:
             raise SettingsError(

@@ -93,6 +93,7 @@ _ERRORS = {
     "body_too_large": "the body has 2097152 bytes; expected at most 1048576",
     "too_many_items": "inputs has 500 texts; expected at most 128",
     "queue_full": "131000 tokens are waiting and this request has 200; expected at most 131072 in all",
+    "rate_limited": "this key has 3 items left and the request has 16; expected at most 600 a minute",
     "inference_failed": "the model failed on this input",
     "inference_hung": "the model did not come to an end within 10.0 s",
     "internal_error": "the service failed; its log has the cause under this request_id",

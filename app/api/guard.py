@@ -53,7 +53,7 @@ class Guard:
         headers = dict(scope["headers"])
         trace = Trace(_request_id(headers), time.perf_counter())
         put_trace(scope, trace)
-        answer = _Answer(send, trace.request_id)
+        answer = _Answer(send, trace)
         body = _Body(receive, self._max_body_bytes)
         self._metrics.in_flight.inc()
         try:
@@ -82,6 +82,8 @@ class Guard:
         counter, histogram = self._series(route, code)
         counter.inc()
         histogram.observe(seconds)
+        if trace.key is not None:
+            self._metrics.of_key(trace.key).add(trace.items, trace.tokens, trace.error_code)
         if trace.error_code in REJECTIONS:
             self._metrics.rejected.labels(trace.error_code).inc()
         write = self._log.debug if route in _QUIET else self._log.info
@@ -139,17 +141,21 @@ class _Body:
 
 
 class _Answer:
-    """``send`` that adds the request id and remembers the status."""
+    """``send`` that adds the request id and what the key has left, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, trace: Trace) -> None:
         self._send = send
-        self._header = (b"x-request-id", request_id.encode("ascii"))
+        self._trace = trace
+        self._header = (b"x-request-id", trace.request_id.encode("ascii"))
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), self._header]}
+            headers = [*message.get("headers", ()), self._header]
+            if self._trace.allowance is not None:
+                headers += self._trace.allowance.headers()
+            message = {**message, "headers": headers}
         await self._send(message)
 
 

@@ -76,7 +76,9 @@ def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaita
         service.refuse_unless_ready()  # before the body is read: it would be read for nothing
         asked = parse_request(PredictRequest, await request.body())
         trace.items = len(asked.inputs)
-        query = Query(asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences)
+        query = Query(
+            asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences, trace.allowance
+        )
         async with CancelledWhenGone(request.receive) as client:
             reply = await service.answer(task, query)
         if client.gone:

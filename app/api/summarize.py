@@ -53,9 +53,9 @@ def router(service: Service, summaries: Summaries) -> APIRouter:
         asked.refuse_unstreamable()
         trace.items = len(asked.inputs)
         if asked.stream:
-            return await _streamed(summaries, _wish(asked), request, trace)
+            return await _streamed(summaries, _wish(asked, trace), request, trace)
         async with CancelledWhenGone(request.receive) as client:
-            reply = await summaries.answer(_wish(asked))
+            reply = await summaries.answer(_wish(asked, trace))
         return Response(status_code=CLIENT_CLOSED) if client.gone else _respond(reply, trace)
 
     body = {"schema": SummaryRequest.model_json_schema(), "examples": summary_requests()}
@@ -95,10 +95,11 @@ def answer_body(reply: SummaryReply, total_s: float) -> dict[str, Any]:
     }
 
 
-def _wish(asked: SummaryRequest) -> Wish:
+def _wish(asked: SummaryRequest, trace: Trace) -> Wish:
     return Wish(
         texts=asked.inputs,
         **asked.model_dump(exclude={"inputs", "stream"}),
+        allowance=trace.allowance,
     )
 
 

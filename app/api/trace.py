@@ -4,6 +4,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.keys.allowance import Allowance
+
 _KEY = "sluice.trace"
 
 
@@ -20,6 +22,8 @@ class Trace:
     error_code: str | None = None
     key: str | None = None
     """The name of the API key that it came with."""
+    allowance: Allowance | None = None
+    """What that key may still ask for, where it has a limit."""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

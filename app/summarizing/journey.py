@@ -76,6 +76,8 @@ class Summaries:
     async def _answer(self, wish: Wish, tell: Tell | None) -> SummaryReply:
         if len(wish.texts) > self._settings.max_items:
             raise TooManyItems(f"inputs has {len(wish.texts)} texts; expected at most {self._settings.max_items}")
+        if wish.allowance is not None:
+            wish.allowance.take("items", len(wish.texts))
         reply, started = SummaryReply(), time.monotonic()
         request = _Request(wish, reply, started, started + self._settings.timeout_ms / 1000, tell)
         items = await self._read(request, self._route(request))
@@ -114,6 +116,8 @@ class Summaries:
                 ready.append(item)
             else:
                 self._fail(request, item.writer or item.quoter, Failure(item.index, error))
+        if wish.allowance is not None:
+            wish.allowance.take("tokens", sum(item.tokens for item in ready))
         for model in {item.model: None for item in ready}:
             self._metrics.of_model(model.name, model.version).tokenize_seconds.observe(spent)
         return ready

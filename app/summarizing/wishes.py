@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.exchange import Failure
+from app.keys.allowance import Allowance
 from app.text.form import AskedKind, AskedMethod, Kind, Method
 
 FinishReason = Literal["eos", "length", "deadline"]
@@ -26,6 +27,8 @@ class Wish:
     model: str | None = None
     version: int | None = None
     explain: bool = False
+    allowance: Allowance | None = None
+    """What the caller may still ask for, where that is limited."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,3 +162,27 @@ def test_every_path_of_the_documentation_says_which_key_it_needs() -> None:
         for operation in operations.values():
             keyed = SCOPES[path] != "open"
             assert keyed == ("security" in operation) == ({"401", "403"} <= operation["responses"].keys())
+
+
+def test_a_limited_key_is_told_what_is_left_and_refused_when_nothing_is(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    secret = mint()
+    limits = {"scopes": ["predict", "metrics"], "items_per_minute": 3, "tokens_per_minute": 5}
+    (tmp_path / "keys.toml").write_text(line_of("ci", secret, limits), "utf-8")
+    client = make_client(api_keys_file=tmp_path / "keys.toml")
+    client.headers["X-API-Key"] = secret
+    first = client.post("/v1/sentiment", json={"inputs": ["good film", "bad"]})
+    assert first.status_code == 200
+    assert first.headers["ratelimit-policy"] == '"items";q=3;w=60, "tokens";q=5;w=60'
+    assert first.headers["ratelimit"] == '"items";r=1;t=40, "tokens";r=2;t=36'
+    many = client.post("/v1/sentiment", json={"inputs": ["good film", "bad"]})
+    assert (many.status_code, many.json()["code"], many.headers["retry-after"]) == (429, "rate_limited", "20")
+    long = client.post("/v1/sentiment", json={"inputs": "good good good"})
+    assert (long.status_code, long.json()["code"]) == (429, "rate_limited")
+    assert "tokens" in long.json()["error"]
+    text = client.get("/metrics").text
+    for series in ("requests_total", "items_total", "tokens_total", "limited_total"):
+        assert f'sluice_key_{series}{{key="ci"}}' in text
+    assert 'sluice_key_limited_total{key="ci"} 2.0' in text
+    assert 'sluice_rejected_total{reason="rate_limited"} 2.0' in text
