@@ -14,7 +14,9 @@ from starlette.routing import Route
 from app import __version__
 from app.api import catalogue, health, openapi, predict, refusal, summarize
 from app.api.access import access_of, require_scopes
-from app.api.guard import OTHER_ROUTE, Guard
+from app.api.express import Express
+from app.api.guard import Guard
+from app.api.ledger import OTHER_ROUTE, Ledger
 from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
@@ -73,10 +75,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service)):
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
-    known = frozenset(_ROUTE_CODES) - {OTHER_ROUTE}
-    app.add_middleware(
-        Guard, access=access, metrics=parts.metrics, max_body_bytes=settings.max_body_bytes, routes=known
-    )
+    ledger = Ledger(parts.metrics, routes=frozenset(_ROUTE_CODES) - {OTHER_ROUTE})
+    app.add_middleware(Guard, access=access, ledger=ledger, max_body_bytes=settings.max_body_bytes)
+    app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
     openapi.install(app)

@@ -12,6 +12,7 @@ from app.errors import (
     ItemError,
     NotReady,
     NoUsableText,
+    RequestError,
     TooManyItems,
 )
 from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
@@ -22,7 +23,7 @@ from app.routing import Router
 from app.runtime.classifier import Classifier
 from app.runtime.model import Model
 from app.runtime.registry import Registry
-from app.scheduling.batcher import Answer, Answers, Batcher
+from app.scheduling.batcher import Answer, Answers, Batcher, Ticket
 from app.settings import Settings
 from app.tasks.classify import classify, token_weights
 from app.text.sentences import Sentence, sentences
@@ -45,6 +46,18 @@ class _Item:
     tokens: Tokens | None = None
     parts: list[tuple[Sentence, Tokens]] = field(default_factory=list)
     left_out: int = 0
+
+
+@dataclass(slots=True)
+class Job:
+    """A query whose texts all wait in one queue: what ``Service.start`` gives and ``Service.finish`` takes."""
+
+    task: Task
+    query: Query
+    model: Classifier
+    items: list[_Item]
+    ticket: Ticket
+    tokenize_s: float
 
 
 class Service:
@@ -98,6 +111,56 @@ class Service:
         reply.failures.sort(key=lambda failure: failure.index)
         return reply
 
+    def start(self, task: Task, query: Query) -> Job | None:
+        """Queue a query in this turn of the event loop, without a task of its own; ``None`` where that cannot be.
+
+        It can where one model answers all of the texts, none of them has an error or asks for more than a label, and
+        they are short enough to be cut here. For whatever else there is ``answer``, which says what is wrong, too.
+
+        Raises ``RateLimited``, ``QueueFull`` and ``Draining``, as ``answer`` does.
+        """
+        if self.phase != "ready" or query.explain or query.sentences or len(query.texts) > self._settings.max_items:
+            return None
+        if sum(map(len, query.texts)) > _TOKENIZE_INLINE_CHARS:
+            return None
+        items = self._plain_items(task, query)
+        if not items:
+            return None
+        started = time.perf_counter()
+        model = items[0].model
+        for item, tokens in zip(items, model.tokenizer.encode(query.texts), strict=True):
+            if not tokens.known:
+                return None
+            item.tokens = tokens
+        spent = time.perf_counter() - started
+        rows = [item.tokens.ids for item in items if item.tokens is not None]
+        if query.allowance is not None:
+            query.allowance.take("items", len(items))
+            query.allowance.take("tokens", sum(map(len, rows)))
+        ticket = self._batcher.enqueue(model.plain, rows, self._settings.timeout_ms / 1000)
+        return Job(task, query, model, items, ticket, spent)
+
+    def finish(self, job: Job) -> Reply:
+        """Return the reply to a job whose ticket is answered; what the ticket's future raises where it failed."""
+        answers = job.ticket.future.result()
+        reply = Reply(timings=Timings(tokenize=job.tokenize_s))
+        self.metrics.of_model(job.model.name, job.model.version).tokenize_seconds.observe(job.tokenize_s)
+        self._collect(job.task, job.query, job.items, answers, reply)
+        return reply
+
+    def give_up(self, job: Job) -> None:
+        """Give a job's ticket back: it is finished, or nobody waits for it any more."""
+        self._batcher.withdraw(job.ticket)
+
+    def _plain_items(self, task: Task, query: Query) -> list[_Item] | None:
+        """Return the items where one model answers all of them, ``None`` where not, or where one has an error."""
+        try:
+            named = self.registry.get(task, query.model, query.version) if query.model is not None else None
+            items = [self._item(task, query, named, index, text) for index, text in enumerate(query.texts)]
+        except (ItemError, RequestError):
+            return None
+        return items if all(item.model is items[0].model for item in items) else None
+
     def _route(self, task: Task, query: Query, reply: Reply) -> dict[Classifier, list[_Item]]:
         named = self.registry.get(task, query.model, query.version) if query.model is not None else None
         groups: dict[Classifier, list[_Item]] = {}
@@ -126,11 +189,16 @@ class Service:
             query.allowance.take("tokens", sum(len(row) for row in rows))
         lane = model.explained if query.explain else model.plain
         answers = await self._batcher.submit(lane, rows, self._settings.timeout_ms / 1000)
+        self._collect(task, query, ready, answers, reply)
+
+    def _collect(self, task: Task, query: Query, items: list[_Item], answers: Answers, reply: Reply) -> None:
+        """Add the results of one model's items to a reply, and count them."""
+        model = items[0].model
         self._observe_job(model, answers, reply.timings)
         at = iter(answers.rows)
-        for item in ready:
+        for item in items:
             reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
-        self.metrics.items.labels(model.name, model.version, task, "ok").inc(len(ready))
+        self.metrics.items.labels(model.name, model.version, task, "ok").inc(len(items))
 
     async def _tokenized(
         self, task: Task, query: Query, model: Classifier, items: list[_Item], reply: Reply

@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 
 from app import logs
+from app.api import wire
 from app.errors import SettingsError, StartupError
 from app.main import create_app
 from app.metrics import share
@@ -78,7 +79,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=wire.protocol(app.state.express),
         ws="none",
         lifespan="on",
         log_config=None,

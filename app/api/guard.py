@@ -1,49 +1,30 @@
 """In front of every route: request id, key, body limit, one log line, one count, and no trace that leaks."""
 
-import random
-import re
 import time
-from functools import lru_cache
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access, challenge
-from app.api.refusal import refuse
-from app.api.trace import Trace, put_trace
-from app.errors import BodyTooLarge, Forbidden, InternalError, RouteNotFound, Unauthorized
-from app.metrics import REJECTIONS, Metrics
+from app.api.ledger import CLIENT_CLOSED, Ledger
+from app.api.refusal import fault, refuse
+from app.api.trace import Trace, put_trace, request_id
+from app.errors import BodyTooLarge, Forbidden, RouteNotFound, Unauthorized
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-OTHER_ROUTE = "other"
-"""The route label of paths that no route has."""
+log = structlog.get_logger("sluice.request")
 
-_QUIET = {"/health/live", "/health/ready", "/metrics"}
 _DISCARD_BODIES = 16
 """How many times the limit is read and thrown away, so that the client lives to read why it was refused."""
-
-_SERIES = 256
-"""More than the routes times the codes that they answer."""
-
-_ids = random.Random()  # noqa: S311 - an id is unique, not secret, and the kernel's random numbers cost a call each
 
 
 class Guard:
     """The outermost layer; every HTTP request passes it once."""
 
-    def __init__(
-        self, app: ASGIApp, access: Access, metrics: Metrics, max_body_bytes: int, routes: frozenset[str]
-    ) -> None:
-        """``routes`` are the paths that may stand as a label."""
+    def __init__(self, app: ASGIApp, access: Access, ledger: Ledger, max_body_bytes: int) -> None:
         self._app = app
         self._access = access
-        self._metrics = metrics
+        self._ledger = ledger
         self._max_body_bytes = max_body_bytes
-        self._routes = routes
-        self._series = lru_cache(_SERIES)(
-            lambda route, code: (metrics.requests.labels(route, code), metrics.request_seconds.labels(route))
-        )
-        self._log = structlog.get_logger("sluice.request").bind()  # bound once, not at each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -51,11 +32,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        trace = Trace(_request_id(headers), time.perf_counter())
+        trace = Trace(request_id(headers), time.perf_counter())
         put_trace(scope, trace)
         answer = _Answer(send, trace)
         body = _Body(receive, self._max_body_bytes)
-        self._metrics.in_flight.inc()
+        self._ledger.open()
         try:
             self._access.admit(scope, headers, trace)
             await body.refuse_declared(headers)
@@ -65,42 +46,14 @@ class Guard:
         except BodyTooLarge as error:
             await refuse(error, trace, {"Connection": "close"})(scope, receive, answer)
         except Exception:
-            self._log.exception("internal_error", request_id=trace.request_id, path=scope["path"])
+            log.exception("internal_error", request_id=trace.request_id, path=scope["path"])
             if answer.status is not None:
                 raise  # the answer has begun: all that is left is to break the connection off
-            fault = InternalError("the service failed; its log has the cause under this request_id")
-            await refuse(fault, trace)(scope, receive, answer)
+            await refuse(fault(), trace)(scope, receive, answer)
         finally:
-            self._metrics.in_flight.dec()
-            self._count(scope, trace, answer.status)
-
-    def _count(self, scope: Scope, trace: Trace, status: int | None) -> None:
-        route = getattr(scope.get("route"), "path", scope["path"])  # a plain route's path is its own template
-        route = route if route in self._routes else OTHER_ROUTE
-        code = str(status or 499)  # no answer: the client went away first
-        seconds = time.perf_counter() - trace.started
-        counter, histogram = self._series(route, code)
-        counter.inc()
-        histogram.observe(seconds)
-        if trace.key is not None:
-            self._metrics.of_key(trace.key).add(trace.items, trace.tokens, trace.error_code)
-        if trace.error_code in REJECTIONS:
-            self._metrics.rejected.labels(trace.error_code).inc()
-        write = self._log.debug if route in _QUIET else self._log.info
-        write(
-            "request",
-            request_id=trace.request_id,
-            method=scope["method"],
-            route=route,
-            status=int(code),
-            code=trace.error_code,
-            **({} if trace.key is None else {"key": trace.key}),
-            model=trace.model,
-            items=trace.items,
-            tokens=trace.tokens,
-            timings_ms=trace.timings_ms,
-            total_ms=round(seconds * 1000, 3),
-        )
+            template = getattr(scope.get("route"), "path", None)
+            route = template or scope["path"]  # a plain route's path is its own template
+            self._ledger.close(scope["method"], route, answer.status or CLIENT_CLOSED, trace)
 
 
 class _Body:
@@ -157,8 +110,3 @@ class _Answer:
                 headers += self._trace.allowance.headers()
             message = {**message, "headers": headers}
         await self._send(message)
-
-
-def _request_id(headers: dict[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if REQUEST_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.examples import answer_examples, answers, request_examples
+from app.api.ledger import CLIENT_CLOSED
 from app.api.refusal import refuse
 from app.api.schemas import PredictRequest, PredictResponse, parse_request
 from app.api.trace import Trace, trace_of
@@ -24,7 +25,6 @@ from app.tasks.classify import Classified
 STATUSES = (400, 404, 405, 413, 415, 422, 429, 500, 503, 504)
 """What a prediction route answers beside 200."""
 
-CLIENT_CLOSED = 499
 DIGITS = 6
 # curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
 _READ_AS_JSON = {"", "application/json", "application/x-www-form-urlencoded"}
@@ -76,16 +76,20 @@ def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaita
         service.refuse_unless_ready()  # before the body is read: it would be read for nothing
         asked = parse_request(PredictRequest, await request.body())
         trace.items = len(asked.inputs)
-        query = Query(
-            asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences, trace.allowance
-        )
         async with CancelledWhenGone(request.receive) as client:
-            reply = await service.answer(task, query)
+            reply = await service.answer(task, query_of(asked, trace))
         if client.gone:
             return Response(status_code=CLIENT_CLOSED)
         return _respond(reply, trace)
 
     return predict
+
+
+def query_of(asked: PredictRequest, trace: Trace) -> Query:
+    """Return what a request asks of its texts."""
+    return Query(
+        asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences, trace.allowance
+    )
 
 
 def plain_routes(routes: APIRouter) -> list[BaseRoute]:
@@ -116,11 +120,16 @@ def _respond(reply: Reply, trace: Trace) -> Response:
         first = reply.failures[0]
         error = InvalidRequest(f"inputs.{first.index}: {first.error}")
         return refuse(error, trace, code=first.error.code, errors=[failure_body(failure) for failure in reply.failures])
+    return json_response(answered(reply, trace))
+
+
+def answered(reply: Reply, trace: Trace) -> dict[str, Any]:
+    """Return the JSON of a reply that has results, and put into its trace what the log says of it."""
     body = answer_body(reply, total_s=time.perf_counter() - trace.started)
     trace.tokens = sum(result.tokens for result in reply.results)
     trace.model = body["model"]
     trace.timings_ms = body["timings_ms"]
-    return json_response(body)
+    return body
 
 
 def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:

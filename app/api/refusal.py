@@ -23,6 +23,11 @@ def refuse(error: RequestError, trace: Trace, headers: dict[str, str] | None = N
     return json_response(body, error.status, sent)
 
 
+def fault() -> InternalError:
+    """Return the error that says of a fault of the service as much as a caller may know."""
+    return InternalError("the service failed; its log has the cause under this request_id")
+
+
 def install(app: FastAPI) -> None:
     """Make every error that a route raises leave through ``refuse``."""
 

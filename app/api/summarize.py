@@ -11,7 +11,8 @@ from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.events import MEDIA_TYPE, EventStream
 from app.api.examples import answers, summary_examples, summary_requests
-from app.api.predict import CLIENT_CLOSED, DIGITS, STATUSES, failure_body, milliseconds, refuse_media_type
+from app.api.ledger import CLIENT_CLOSED
+from app.api.predict import DIGITS, STATUSES, failure_body, milliseconds, refuse_media_type
 from app.api.refusal import refuse
 from app.api.schemas import parse_request
 from app.api.summary_schemas import SummaryRequest, SummaryResponse

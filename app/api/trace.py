@@ -1,12 +1,17 @@
 """What is known of one request while it is answered, for its log line and its metrics."""
 
-from collections.abc import MutableMapping
+import random
+import re
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.keys.allowance import Allowance
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
 _KEY = "sluice.trace"
+_ids = random.Random()  # noqa: S311 - an id is unique, not secret, and the kernel's random numbers cost a call each
 
 
 @dataclass(slots=True)
@@ -38,3 +43,9 @@ def trace_of(scope: MutableMapping[str, Any]) -> Trace:
     if not isinstance(trace, Trace):
         raise TypeError("This is a bug: a request passed no guard")
     return trace
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """Return the id that the caller gave its request, where it is one, or a new one."""
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if REQUEST_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"

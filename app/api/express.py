@@ -1,0 +1,155 @@
+"""The hot path: a prediction as plain as most are goes from bytes to bytes without a task, a scope or a route.
+
+Whatever is out of the ordinary is left to the routes, before anything has happened that could be seen: another header
+than those below, a body that is wrong, an option, a text with an error. So an error has one place where it is said,
+and this module none of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import orjson
+import structlog
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.types import Scope
+
+from app.api.access import Access
+from app.api.body import MEDIA_TYPE
+from app.api.ledger import CLIENT_CLOSED, Ledger
+from app.api.predict import answered, path_of, query_of
+from app.api.refusal import fault, refuse
+from app.api.schemas import PredictRequest
+from app.api.trace import Trace, request_id
+from app.errors import RequestError
+from app.modelpack.manifest import CLASSIFYING
+from app.scheduling.batcher import Answers
+from app.service import Job, Service
+
+log = structlog.get_logger("sluice.request")
+
+Headers = Iterable[tuple[bytes, bytes]]
+Write = Callable[[int, Headers, bytes], None]
+"""Sends status, headers and body."""
+
+MAX_BODY_BYTES = 1 << 16
+"""A longer body comes in several pieces, and goes by the routes from its first piece on."""
+
+_MEANINGLESS = {
+    *(b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma"),
+    *(b"content-length", b"connection", b"keep-alive", b"origin", b"referer", b"dnt", b"priority", b"via"),
+    *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-real-ip"),
+    *(b"traceparent", b"tracestate", b"baggage", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-sampled", b"b3"),
+}
+_READ = {b"content-type", b"x-request-id", b"authorization", b"x-api-key"}
+PLAIN_HEADERS = frozenset(_MEANINGLESS | _READ)
+"""What a request may carry and go this way: what nothing here reads, and what this module reads as the routes do."""
+_JSON = {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+
+_CONTENT_TYPE = (b"content-type", MEDIA_TYPE.encode("ascii"))
+
+
+class Express:
+    """Predicts for those requests that are plain."""
+
+    def __init__(self, service: Service, access: Access, ledger: Ledger, max_body_bytes: int) -> None:
+        self._service = service
+        self._access = access
+        self._ledger = ledger
+        self._max_body_bytes = min(max_body_bytes, MAX_BODY_BYTES)
+        self._tasks = {path_of(task).encode("ascii"): task for task in CLASSIFYING}
+
+    def serves(self, path: bytes) -> bool:
+        """Tell whether requests of the method POST to this path, as it came, may be plain."""
+        return path in self._tasks
+
+    def begin(self, scope: Scope, body: bytes, write: Write) -> "Parcel | None":
+        """Start on a whole request and return it under way, which will ``write`` once; ``None`` where it is not plain.
+
+        ``scope`` needs ``path`` and ``headers``.
+        """
+        headers = dict(scope["headers"])
+        if len(body) > self._max_body_bytes or not _is_plain(headers, scope["headers"]):
+            return None
+        trace = Trace(request_id(headers), time.perf_counter())
+        try:
+            self._access.admit(scope, headers, trace)
+            asked = PredictRequest.model_validate_json(body)
+        except (RequestError, ValidationError):
+            return None
+        task = self._tasks[scope["path"].encode("ascii")]
+        trace.items = len(asked.inputs)
+        parcel = Parcel(self._service, self._ledger, scope["path"], trace, write)
+        try:
+            job = self._service.start(task, query_of(asked, trace))
+        except RequestError as error:
+            self._ledger.open()
+            parcel.respond(refuse(error, trace))
+            return parcel
+        if job is None:
+            return None
+        self._ledger.open()
+        parcel.follow(job)
+        return parcel
+
+
+class Parcel:
+    """One request under way; it is answered or called off, and counted once."""
+
+    __slots__ = ("_job", "_ledger", "_path", "_service", "_trace", "_write")
+
+    def __init__(self, service: Service, ledger: Ledger, path: str, trace: Trace, write: Write) -> None:
+        self._service = service
+        self._ledger = ledger
+        self._path = path
+        self._trace = trace
+        self._write = write
+        self._job: Job | None = None
+
+    def follow(self, job: Job) -> None:
+        """Answer when the job is done."""
+        self._job = job
+        job.ticket.future.add_done_callback(self._done)
+
+    def call_off(self) -> None:
+        """Nobody waits for the answer any more."""
+        if self._job is not None:
+            self._job.ticket.future.cancel()
+
+    def respond(self, response: Response) -> None:
+        """Send what a route would have sent."""
+        self._send(response.status_code, response.raw_headers, bytes(response.body))
+
+    def _done(self, waited: asyncio.Future[Answers]) -> None:
+        job = self._job
+        if job is None:
+            raise RuntimeError("This is a bug: an answer to no job")
+        self._service.give_up(job)
+        if waited.cancelled():
+            self._ledger.close("POST", self._path, CLIENT_CLOSED, self._trace)
+            return
+        try:
+            body = orjson.dumps(answered(self._service.finish(job), self._trace))
+        except RequestError as error:
+            self.respond(refuse(error, self._trace))
+        except Exception:
+            log.exception("internal_error", request_id=self._trace.request_id, path=self._path)
+            self.respond(refuse(fault(), self._trace))
+        else:
+            self._send(200, ((b"content-length", b"%d" % len(body)), _CONTENT_TYPE), body)
+
+    def _send(self, status: int, headers: Headers, body: bytes) -> None:
+        headers = (*headers, (b"x-request-id", self._trace.request_id.encode("ascii")))
+        if self._trace.allowance is not None:
+            headers += tuple(self._trace.allowance.headers())
+        self._write(status, headers, body)
+        self._ledger.close("POST", self._path, status, self._trace)
+
+
+def _is_plain(headers: dict[bytes, bytes], given: list[tuple[bytes, bytes]]) -> bool:
+    return (
+        headers.keys() <= PLAIN_HEADERS
+        and len(headers) == len(given)  # of a header given twice the routes may read the other
+        and headers.get(b"content-type") in _JSON
+    )

@@ -1,0 +1,64 @@
+"""What is written down of every request: one count, one log line."""
+
+import time
+from functools import lru_cache
+
+import structlog
+
+from app.api.trace import Trace
+from app.metrics import REJECTIONS, Metrics
+
+CLIENT_CLOSED = 499
+"""The status of a request whose client went away before its answer."""
+OTHER_ROUTE = "other"
+"""The route label of paths that no route has."""
+
+_QUIET = {"/health/live", "/health/ready", "/metrics"}
+
+_SERIES = 256
+"""More than the routes times the codes that they answer."""
+
+
+class Ledger:
+    """Opened when a request comes, closed when it is answered or given up."""
+
+    def __init__(self, metrics: Metrics, routes: frozenset[str]) -> None:
+        """``routes`` are the paths that may stand as a label."""
+        self._metrics = metrics
+        self._routes = routes
+        self._series = lru_cache(_SERIES)(
+            lambda route, code: (metrics.requests.labels(route, code), metrics.request_seconds.labels(route))
+        )
+        self._log = structlog.get_logger("sluice.request").bind()  # bound once, not at each line
+
+    def open(self) -> None:
+        """Count a request that is being answered."""
+        self._metrics.in_flight.inc()
+
+    def close(self, method: str, route: str, status: int, trace: Trace) -> None:
+        """Count and log it; ``route`` is the path of its route, or any."""
+        self._metrics.in_flight.dec()
+        route = route if route in self._routes else OTHER_ROUTE
+        seconds = time.perf_counter() - trace.started
+        counter, histogram = self._series(route, str(status))
+        counter.inc()
+        histogram.observe(seconds)
+        if trace.key is not None:
+            self._metrics.of_key(trace.key).add(trace.items, trace.tokens, trace.error_code)
+        if trace.error_code in REJECTIONS:
+            self._metrics.rejected.labels(trace.error_code).inc()
+        write = self._log.debug if route in _QUIET else self._log.info
+        write(
+            "request",
+            request_id=trace.request_id,
+            method=method,
+            route=route,
+            status=status,
+            code=trace.error_code,
+            **({} if trace.key is None else {"key": trace.key}),
+            model=trace.model,
+            items=trace.items,
+            tokens=trace.tokens,
+            timings_ms=trace.timings_ms,
+            total_ms=round(seconds * 1000, 3),
+        )
