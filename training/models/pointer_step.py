@@ -10,6 +10,8 @@ from torch.nn import functional
 from training.models.pointer import FAR, PARTS, PointerGenerator
 
 LEAST = 1e-30
+LEAST_GATE = -60.0
+"""A lower logit of writing changes nothing, and copying's chance over that of writing would be too large a number."""
 
 
 class Stepped(NamedTuple):
@@ -76,17 +78,21 @@ class PointerStep(nn.Module):
         context = attention @ memory  # [R, K, D]
         found, upper_cell = _cell(network.upper, torch.cat([asked, context], dim=2), upper_hidden, upper_cell)
         joined = torch.cat([found, context], dim=2)  # [R, K, 2 D]
-        gate = torch.sigmoid(network.gate(torch.cat([joined, embedded], dim=2)))  # [R, K, 1]
-        logits = network.logits(network.output(joined).tanh()) + self.unwritten  # [R, K, V]
+        gate = network.gate(torch.cat([joined, embedded], dim=2)).clamp_min(LEAST_GATE)  # [R, K, 1]
+        # All chances are kept over that of writing, not times it: that scales the few of attention, and not the many.
+        copying = (-gate).exp()  # [R, K, 1], what a sigmoid leaves over what it takes
+        bias = network.bias + self.unwritten  # [V], constant: one pass over [R, K, V] less than adding it to the logits
+        logits = functional.linear(network.output(joined).tanh(), network.embedding.weight, bias)  # [R, K, V]
         allowed = torch.maximum(self.digitless, free.unsqueeze(1)).unsqueeze(1)  # [R, 1, V]
-        written = gate * torch.softmax(logits, dim=2) * allowed  # [R, K, V]
-        mixed = written.scatter_add(2, _spread(ids, attention), (1 - gate) * attention)  # [R, K, V]
+        written = torch.softmax(logits, dim=2) * allowed  # [R, K, V]
+        mixed = written.scatter_add(2, _spread(ids, attention), copying * attention)  # [R, K, V]
         closed = self._closed(banned)  # [R, K, N + C]
         chances = mixed.scatter(2, closed, torch.zeros_like(closed, dtype=mixed.dtype))  # [R, K, V]
         best, best_ids = chances.topk(k, dim=2)  # type: ignore[arg-type]  # [R, K, k]
         share = 1 - written.gather(2, best_ids) / best.clamp_min(LEAST)  # [R, K, k]
         next_state = torch.cat([asked, cell, found, upper_cell], dim=2)  # [R, K, 4 D]
-        return Stepped(best_ids, best.log(), share.clamp(0.0, 1.0), next_state, coverage + attention)
+        logps = (best.log() - functional.softplus(-gate)).clamp_max(0.0)  # [R, K, k]
+        return Stepped(best_ids, logps, share.clamp(0.0, 1.0), next_state, coverage + attention)
 
     def _closed(self, banned: Tensor) -> Tensor:
         """Return banned int64[R, K, N] and what can never follow, int64[R, K, N + C]; for -1 stands one of those."""

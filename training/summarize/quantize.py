@@ -1,8 +1,9 @@
 """Both graphs with 8-bit weights, where what a row is answered does not move with its neighbours.
 
-The encoder's LSTM has ONNX Runtime's 8-bit kernel; it runs a row at a time, so its dynamic scales are the row's own. A
-step's products are of 8-bit weights with a scale for each block of 32 (MatMulNBits), over numbers whose scales are a
-row's and block's own too. Lookup tables have a scale a row.
+The encoder's LSTM has ONNX Runtime's 8-bit kernel; it runs a row at a time, so its dynamic scales are the row's own.
+All other products are of 8-bit weights with a scale for each block of 32 (MatMulNBits), over numbers whose scales are a
+row's and block's own too; but for the vocabulary's, whose numbers are bounded (bounded.py). Lookup tables have a scale
+a row.
 """
 
 from pathlib import Path
@@ -13,25 +14,30 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from training.quantization import quantize_lstms
+from training.summarize.bounded import DOMAIN, MIDDLE, multiply_bytes
 from training.tables import STEPS, shrink
 
 BITS = 8
 BLOCK = 32
-MIDDLE = 128
-"""What stands for zero, where a weight is kept as an unsigned byte."""
 BY_INTEGERS = 4
 """Accuracy level of the kernel that multiplies bytes: a step's numbers are rounded too, by row and block."""
-DOMAIN = "com.microsoft"
 
 
 def quantize_encoder(fp32: Path, int8: Path) -> None:
-    """Write the encoder with 8-bit weights in the LSTM and in the lookup table."""
+    """Write the encoder with 8-bit weights in the LSTM, in every other product, and in the lookup table."""
     quantize_lstms(fp32, int8)
+    model = onnx.load(int8)
+    narrow_products(model, BY_INTEGERS)
+    onnx.save(model, int8)
 
 
 def quantize_step(fp32: Path, int8: Path, level: int = BY_INTEGERS) -> None:
-    """Write the step with 8-bit weights in every product with a constant, and in the lookup table."""
+    """Write the step with 8-bit weights in every product with a constant, and in the lookup table.
+
+    ``level``: the kernel's accuracy level of those with scales by block.
+    """
     model = onnx.load(fp32)
+    multiply_bytes(model)
     narrow_products(model, level)
     shrink(model)
     onnx.save(model, int8)
