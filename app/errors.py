@@ -12,15 +12,16 @@
     │   └── SummaryError        of summaries alone: OptionOutOfBounds
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── Unauthorized, Forbidden
-        ├── MalformedJson, InvalidRequest, UnsupportedMediaType
+        ├── MalformedJson, InvalidRequest, InvalidInference, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
-        ├── BodyTooLarge, TooManyItems
+        ├── BodyTooLarge, TooManyItems, ItemsFailed
         ├── QueueFull, RateLimited, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
 Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -107,7 +108,7 @@ class RequestError(SluiceError):
     """A whole request is refused, with an HTTP status and a code that never changes."""
 
     status: ClassVar[int]
-    code: ClassVar[str]
+    code: str
     retry_after_s: int | None = None
 
 
@@ -130,6 +131,12 @@ class Forbidden(RequestError):
     """The key holds and does not open this route."""
 
     status, code = 403, "forbidden"
+
+
+class InvalidInference(RequestError):
+    """An inference request whose form, names, datatypes, shapes or values its model does not take."""
+
+    status, code = 400, "invalid_inference"
 
 
 class RouteNotFound(RequestError):
@@ -172,6 +179,17 @@ class InvalidRequest(RequestError):
     """JSON of the wrong form; the text names the field."""
 
     status, code = 422, "invalid_request"
+
+
+class ItemsFailed(InvalidRequest):
+    """Texts have no answer, and the answer that was asked for has no place to say so; the code is the first one's."""
+
+    def __init__(self, failures: Sequence[tuple[int, ItemError]]) -> None:
+        """``failures``: each text's place and error, at least one."""
+        index, error = failures[0]
+        self.code = error.code
+        others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(f"text.{index}: {error}{others}")
 
 
 class QueueFull(RequestError):

@@ -17,6 +17,9 @@ from app.api.access import access_of, require_scopes
 from app.api.express import Express
 from app.api.guard import Guard
 from app.api.ledger import OTHER_ROUTE, Ledger
+from app.api.oip import routes as oip
+from app.api.oip.answering import Answering
+from app.arrays import Arrays
 from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
@@ -46,6 +49,7 @@ _ROUTE_CODES = {
     "/health/live": (200,),
     "/health/ready": (200, 503),
     "/metrics": (200,),
+    **oip.STATUSES_BY_PATH,
     OTHER_ROUTE: (404, 405),
 }
 
@@ -70,9 +74,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.access = access
     refusal.install(app)
     predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
+    protocol = oip.router(parts.answering)
     for routes in (predictions, summaries):
         app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
-    for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service)):
+    app.router.routes += oip.plain_routes(protocol)
+    for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service), protocol):
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
     ledger = Ledger(parts.metrics, routes=frozenset(_ROUTE_CODES) - {OTHER_ROUTE})
@@ -111,6 +117,8 @@ class Parts:
         self.metrics.slots.set(settings.max_slots)
         self.service = Service(self.registry, settings, self.metrics, self._batcher)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
+        arrays = Arrays(settings, self.metrics, self._batcher, self._decoder)
+        self.answering = Answering(self.registry, self.service, self.summaries, arrays)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:

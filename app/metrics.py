@@ -51,6 +51,7 @@ class ModelSeries:
     batch_rows: Histogram
     real_cells: Counter
     padding_cells: Counter
+    last_inference: Gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,13 @@ class Metrics:
         )
         self.batch_rows = Histogram("sluice_batch_rows", "Rows of a batch.", stage, buckets=ROWS, registry=r)
         self.cells = Counter("sluice_cells", "Cells computed: real tokens and padding.", [*stage, "kind"], registry=r)
+        self.last_inference = Gauge(
+            "sluice_last_inference_timestamp_seconds",
+            "When the package last answered, since 1970; 0 for never.",
+            stage,
+            multiprocess_mode="max",
+            registry=r,
+        )
         self.queue_rows = Gauge("sluice_queue_rows", "Rows waiting.", multiprocess_mode="livesum", registry=r)
         self.queue_tokens = Gauge("sluice_queue_tokens", "Tokens waiting.", multiprocess_mode="livesum", registry=r)
         self._declare_writing()
@@ -243,6 +251,7 @@ class Metrics:
                 batch_rows=self.batch_rows.labels(model, version),
                 real_cells=self.cells.labels(model, version, "real"),
                 padding_cells=self.cells.labels(model, version, "padding"),
+                last_inference=self.last_inference.labels(model, version),
             )
         return self._of_model[model, version]
 
@@ -253,12 +262,19 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return the text format: of this process, or of all workers together where they share a folder."""
+        return generate_latest(self._together())
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric's samples, of the same processes."""
+        return self._together().collect()
+
+    def _together(self) -> CollectorRegistry:
         if self._shared_dir is None:
-            return generate_latest(self.registry)
+            return self.registry
         together = CollectorRegistry()
         MultiProcessCollector(together, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
         together.register(_Processes(self._shared_dir))
-        return generate_latest(together)
+        return together
 
 
 def share(folder: Path, slot: int) -> None:

@@ -85,6 +85,7 @@ _ERRORS = {
     "unauthorized": "this route needs an API key that holds; expected Authorization: Bearer, or X-API-Key",
     "forbidden": "this key does not open this route; expected a key of the scope 'metrics'",
     "malformed_json": "the body is not JSON: EOF while parsing an object at line 1 column 1",
+    "invalid_inference": "input 'text' is FP32; expected BYTES",
     "invalid_request": "inputs is missing; expected a text or a list of texts",
     "unsupported_media_type": "Content-Type is 'text/plain'; expected application/json",
     "route_not_found": "GET /v1/nothing is not served here; expected a route of GET /docs",

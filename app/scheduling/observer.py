@@ -27,6 +27,7 @@ class BatchObserver:
         series.batch_rows.observe(batch.rows)
         series.real_cells.inc(batch.tokens)
         series.padding_cells.inc(batch.cells - batch.tokens)
+        series.last_inference.set_to_current_time()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that left the queue unanswered."""
@@ -66,6 +67,7 @@ class DecodeObserver:
         series = self._metrics.of_writer(writer.name, writer.version)
         series.summaries[summary.reason].inc()
         series.tokens.inc(len(summary.tokens))
+        self._metrics.of_model(writer.name, writer.version).last_inference.set_to_current_time()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count texts that were left unanswered."""
