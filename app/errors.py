@@ -15,7 +15,7 @@
         ├── MalformedJson, InvalidRequest, InvalidInference, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
         ├── BodyTooLarge, TooManyItems, ItemsFailed
-        ├── QueueFull, RateLimited, NotReady, Draining, ModelUnavailable
+        ├── QueueFull, WaitTooLong, RateLimited, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
 Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
@@ -203,6 +203,13 @@ class RateLimited(RequestError):
     """The key has asked for as much as it may for now; without ``retry_after_s`` where it never may."""
 
     status, code = 429, "rate_limited"
+
+
+class WaitTooLong(RequestError):
+    """What waits would keep this request longer than it may wait; the text says how long."""
+
+    status, code = 429, "wait_too_long"
+    retry_after_s = 1
 
 
 class InferenceFailed(RequestError):

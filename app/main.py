@@ -29,6 +29,7 @@ from app.runtime.registry import Registry
 from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
+from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
 from app.scheduling.observer import BatchObserver, DecodeObserver, HangObserver
@@ -106,6 +107,7 @@ class Parts:
             max_queue_tokens=settings.max_queue_tokens,
             observer=BatchObserver(self.metrics),
             watchdog=self._watchdog,
+            patience=Patience(settings.max_wait_ms / 1000, settings.overload_wait_ms / 1000),
         )
         self._decoder = Decoder(
             threads=threads,

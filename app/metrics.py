@@ -34,7 +34,7 @@ NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
 
 REJECTIONS = (
-    *("queue_full", "draining", "not_ready", "body_too_large", "too_many_items"),
+    *("queue_full", "wait_too_long", "draining", "not_ready", "body_too_large", "too_many_items"),
     *("unauthorized", "forbidden", "rate_limited"),
 )
 DROPS = ("cancelled", "expired")
@@ -48,6 +48,7 @@ class ModelSeries:
     tokenize_seconds: Histogram
     queue_seconds: Histogram
     infer_seconds: Histogram
+    forecast_seconds: Counter
     batch_rows: Histogram
     real_cells: Counter
     padding_cells: Counter
@@ -127,6 +128,9 @@ class Metrics:
         self.infer_seconds = Histogram(
             "sluice_infer_duration_seconds", "One batch in the runtime.", stage, buckets=SECONDS, registry=r
         )
+        self.forecast_infer_seconds = Counter(
+            "sluice_forecast_infer_seconds", "What the batches were forecast to take.", stage, registry=r
+        )
         self.batch_rows = Histogram("sluice_batch_rows", "Rows of a batch.", stage, buckets=ROWS, registry=r)
         self.cells = Counter("sluice_cells", "Cells computed: real tokens and padding.", [*stage, "kind"], registry=r)
         self.last_inference = Gauge(
@@ -138,6 +142,19 @@ class Metrics:
         )
         self.queue_rows = Gauge("sluice_queue_rows", "Rows waiting.", multiprocess_mode="livesum", registry=r)
         self.queue_tokens = Gauge("sluice_queue_tokens", "Tokens waiting.", multiprocess_mode="livesum", registry=r)
+        self.forecast_wait_seconds = Gauge(
+            "sluice_forecast_wait_seconds",
+            "How long would wait what comes now.",
+            ["priority"],
+            multiprocess_mode="livemax",
+            registry=r,
+        )
+        self.wait_error_seconds = Histogram(
+            "sluice_wait_error_seconds",
+            "By how much the forecast of a wait was wrong, either way.",
+            buckets=SECONDS,
+            registry=r,
+        )
         self._declare_writing()
         self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", stage, registry=r)
         self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
@@ -248,6 +265,7 @@ class Metrics:
                 tokenize_seconds=self.tokenize_seconds.labels(model, version),
                 queue_seconds=self.queue_seconds.labels(model, version),
                 infer_seconds=self.infer_seconds.labels(model, version),
+                forecast_seconds=self.forecast_infer_seconds.labels(model, version),
                 batch_rows=self.batch_rows.labels(model, version),
                 real_cells=self.cells.labels(model, version, "real"),
                 padding_cells=self.cells.labels(model, version, "padding"),

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     max_queue_tokens: int = Field(
         131072, ge=1, description="Tokens that may wait; a request that would exceed it gets 429."
     )
+    max_wait_ms: int = Field(
+        2_000, ge=1, description="Forecast wait of interactive work, beyond which a request gets 429: for bursts."
+    )
+    overload_wait_ms: int = Field(
+        10, ge=1, description="The same while more work comes than can be done; two batches are always let wait."
+    )
     max_slots: int = Field(64, ge=1, description="Summaries that may be written at once.")
     max_slot_cells: int = Field(
         16384, ge=1, description="Cells of source memory (summaries x longest text) that may be in use at once."

@@ -95,6 +95,7 @@ _ERRORS = {
     "too_many_items": "inputs has 500 texts; expected at most 128",
     "queue_full": "131000 tokens are waiting and this request has 200; expected at most 131072 in all",
     "rate_limited": "this key has 3 items left and the request has 16; expected at most 600 a minute",
+    "wait_too_long": "an answer would have to wait some 2400 ms; expected at most the 2000 ms accepted now",
     "inference_failed": "the model failed on this input",
     "inference_hung": "the model did not come to an end within 10.0 s",
     "internal_error": "the service failed; its log has the cause under this request_id",
