@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 2
 SHELL_SCRIPTS := .ci/run scripts/check-container deploy/seal-environment
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format train bench clean
+.PHONY: help run test lint format train bench profile clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_
 bench: .venv/dev ## Measure this service beside bare loops, a naive service and static batches (needs wrk)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.decoding
+
+profile: .venv/dev ## Say where a request's time goes, in microseconds of CPU (needs wrk)
+	$(BIN)/python -m benchmarks.profile
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -45,16 +45,18 @@ class Service:
 
 
 @contextmanager
-def running(*command: str, **settings: str) -> Iterator[Service]:
+def running(*command: str, tree: Path | None = None, **settings: str) -> Iterator[Service]:
     """Yield a ready service on a free port: ours, or the one that ``python -m command``, with PORT in it, starts.
 
-    Its log goes nowhere, but is written.
+    Its log goes nowhere, but is written. ``tree``: another checkout, whose code runs.
     """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
     words = [port if word == "PORT" else word for word in command or ("app.cli", "serve")]
     environment = os.environ | {"SLUICE_PORT": port} | settings
-    with subprocess.Popen([sys.executable, "-m", *words], env=environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", *words], env=environment, cwd=tree, stdout=subprocess.DEVNULL
+    ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_ready(url, process)

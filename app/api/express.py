@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 import orjson
 import structlog
 from fastapi.responses import Response
-from pydantic import ValidationError
 from starlette.types import Scope
 
 from app.api.access import Access
@@ -20,7 +19,7 @@ from app.api.body import MEDIA_TYPE
 from app.api.ledger import CLIENT_CLOSED, Ledger
 from app.api.predict import answered, path_of, query_of
 from app.api.refusal import fault, refuse
-from app.api.schemas import PredictRequest
+from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import Trace, request_id
 from app.errors import RequestError
 from app.modelpack.manifest import CLASSIFYING
@@ -75,8 +74,8 @@ class Express:
         trace = Trace(request_id(headers), time.perf_counter())
         try:
             self._access.admit(scope, headers, trace)
-            asked = PredictRequest.model_validate_json(body)
-        except (RequestError, ValidationError):
+            asked = parse_request(PredictRequest, body)
+        except RequestError:
             return None
         task = self._tasks[scope["path"].encode("ascii")]
         trace.items = len(asked.inputs)
