@@ -15,7 +15,7 @@ OTHER_ROUTE = "other"
 
 _QUIET = {"/health/live", "/health/ready", "/metrics"}
 
-_SERIES = 1024
+_SERIES = 256
 """More than the routes times the codes that they answer."""
 
 
