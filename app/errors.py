@@ -12,15 +12,16 @@
     │   └── SummaryError        of summaries alone: OptionOutOfBounds
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── Unauthorized, Forbidden
-        ├── MalformedHttp, MalformedEncoding, MalformedJson, InvalidRequest, UnsupportedMediaType
+        ├── MalformedJson, InvalidRequest, InvalidInference, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
-        ├── HeadTooSlow, HeadersTooLarge, BodyTooSlow, BodyTooLarge, TooManyItems, TooManyConnections
-        ├── QueueFull, RateLimited, NotReady, Draining, ModelUnavailable
+        ├── BodyTooLarge, TooManyItems, ItemsFailed
+        ├── QueueFull, WaitTooLong, RateLimited, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
 Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -107,10 +108,8 @@ class RequestError(SluiceError):
     """A whole request is refused, with an HTTP status and a code that never changes."""
 
     status: ClassVar[int]
-    code: ClassVar[str]
+    code: str
     retry_after_s: int | None = None
-    closes: ClassVar[bool] = False
-    """Whether the connection ends with the answer, since what else comes on it can or shall not be read."""
 
 
 class MalformedJson(RequestError):
@@ -134,17 +133,10 @@ class Forbidden(RequestError):
     status, code = 403, "forbidden"
 
 
-class MalformedHttp(RequestError):
-    """What came is no HTTP request."""
+class InvalidInference(RequestError):
+    """An inference request whose form, names, datatypes, shapes or values its model does not take."""
 
-    status, code = 400, "malformed_http"
-    closes = True
-
-
-class MalformedEncoding(RequestError):
-    """The body is not packed as its Content-Encoding says."""
-
-    status, code = 400, "malformed_encoding"
+    status, code = 400, "invalid_inference"
 
 
 class RouteNotFound(RequestError):
@@ -165,25 +157,10 @@ class ModelNotFound(RequestError):
     status, code = 404, "model_not_found"
 
 
-class BodyTooSlow(RequestError):
-    """The body did not come in the time that a body may take."""
-
-    status, code = 408, "body_too_slow"
-    closes = True
-
-
-class HeadTooSlow(RequestError):
-    """The request's line and headers did not come in the time that they may take."""
-
-    status, code = 408, "head_too_slow"
-    closes = True
-
-
 class BodyTooLarge(RequestError):
     """The body has more bytes than the service accepts."""
 
     status, code = 413, "body_too_large"
-    closes = True
 
 
 class TooManyItems(RequestError):
@@ -204,6 +181,17 @@ class InvalidRequest(RequestError):
     status, code = 422, "invalid_request"
 
 
+class ItemsFailed(InvalidRequest):
+    """Texts have no answer, and the answer that was asked for has no place to say so; the code is the first one's."""
+
+    def __init__(self, failures: Sequence[tuple[int, ItemError]]) -> None:
+        """``failures``: each text's place and error, at least one."""
+        index, error = failures[0]
+        self.code = error.code
+        others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(f"text.{index}: {error}{others}")
+
+
 class QueueFull(RequestError):
     """So much work is waiting that more would only time out."""
 
@@ -211,17 +199,17 @@ class QueueFull(RequestError):
     retry_after_s = 1
 
 
-class HeadersTooLarge(RequestError):
-    """More or longer headers than the service reads."""
-
-    status, code = 431, "headers_too_large"
-    closes = True
-
-
 class RateLimited(RequestError):
     """The key has asked for as much as it may for now; without ``retry_after_s`` where it never may."""
 
     status, code = 429, "rate_limited"
+
+
+class WaitTooLong(RequestError):
+    """What waits would keep this request longer than it may wait; the text says how long."""
+
+    status, code = 429, "wait_too_long"
+    retry_after_s = 1
 
 
 class InferenceFailed(RequestError):
@@ -246,14 +234,6 @@ class NotReady(RequestError):
     """Packages are still being opened and warmed up."""
 
     status, code = 503, "not_ready"
-    retry_after_s = 1
-
-
-class TooManyConnections(RequestError):
-    """As many connections as the process takes are busy."""
-
-    status, code = 503, "too_many_connections"
-    closes = True
     retry_after_s = 1
 
 

@@ -16,8 +16,10 @@ from app.api import catalogue, health, openapi, predict, refusal, summarize
 from app.api.access import access_of, require_scopes
 from app.api.express import Express
 from app.api.guard import Guard
-from app.api.inlet import Bounds
 from app.api.ledger import OTHER_ROUTE, Ledger
+from app.api.oip import routes as oip
+from app.api.oip.answering import Answering
+from app.arrays import Arrays
 from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
@@ -27,6 +29,7 @@ from app.runtime.registry import Registry
 from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
+from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
 from app.scheduling.observer import BatchObserver, DecodeObserver, HangObserver
@@ -47,7 +50,8 @@ _ROUTE_CODES = {
     "/health/live": (200,),
     "/health/ready": (200, 503),
     "/metrics": (200,),
-    OTHER_ROUTE: (400, 404, 405, 408, 431, 503),
+    **oip.STATUSES_BY_PATH,
+    OTHER_ROUTE: (404, 405),
 }
 
 
@@ -71,14 +75,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.access = access
     refusal.install(app)
     predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
+    protocol = oip.router(parts.answering)
     for routes in (predictions, summaries):
         app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
-    for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service)):
+    app.router.routes += oip.plain_routes(protocol)
+    for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service), protocol):
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
     ledger = Ledger(parts.metrics, routes=frozenset(_ROUTE_CODES) - {OTHER_ROUTE})
-    app.add_middleware(Guard, access=access, ledger=ledger, bounds=_bounds(settings))
-    app.state.ledger = ledger
+    app.add_middleware(Guard, access=access, ledger=ledger, max_body_bytes=settings.max_body_bytes)
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
@@ -102,6 +107,7 @@ class Parts:
             max_queue_tokens=settings.max_queue_tokens,
             observer=BatchObserver(self.metrics),
             watchdog=self._watchdog,
+            patience=Patience(settings.max_wait_ms / 1000, settings.overload_wait_ms / 1000),
         )
         self._decoder = Decoder(
             threads=threads,
@@ -113,6 +119,8 @@ class Parts:
         self.metrics.slots.set(settings.max_slots)
         self.service = Service(self.registry, settings, self.metrics, self._batcher)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
+        arrays = Arrays(settings, self.metrics, self._batcher, self._decoder)
+        self.answering = Answering(self.registry, self.service, self.summaries, arrays)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -194,10 +202,6 @@ class Parts:
             log.error("model_failed", model=refused.name, version=refused.version, reason=refused.reason)
         self.metrics.models.labels("ready").set(len(self.registry.ready))
         self.metrics.models.labels("failed").set(len(self.registry.failed))
-
-
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(settings.max_body_bytes, settings.body_timeout_ms / 1000, settings.body_gap_ms / 1000)
 
 
 def _codes(task: Task) -> list[str]:

@@ -34,9 +34,8 @@ NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
 
 REJECTIONS = (
-    *("queue_full", "draining", "not_ready", "body_too_large", "too_many_items"),
-    *("unauthorized", "forbidden", "rate_limited", "body_too_slow", "head_too_slow", "headers_too_large"),
-    *("too_many_connections", "malformed_http", "malformed_encoding"),
+    *("queue_full", "wait_too_long", "draining", "not_ready", "body_too_large", "too_many_items"),
+    *("unauthorized", "forbidden", "rate_limited"),
 )
 DROPS = ("cancelled", "expired")
 FINISHES = ("eos", "length", "deadline")
@@ -49,9 +48,11 @@ class ModelSeries:
     tokenize_seconds: Histogram
     queue_seconds: Histogram
     infer_seconds: Histogram
+    forecast_seconds: Counter
     batch_rows: Histogram
     real_cells: Counter
     padding_cells: Counter
+    last_inference: Gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +128,33 @@ class Metrics:
         self.infer_seconds = Histogram(
             "sluice_infer_duration_seconds", "One batch in the runtime.", stage, buckets=SECONDS, registry=r
         )
+        self.forecast_infer_seconds = Counter(
+            "sluice_forecast_infer_seconds", "What the batches were forecast to take.", stage, registry=r
+        )
         self.batch_rows = Histogram("sluice_batch_rows", "Rows of a batch.", stage, buckets=ROWS, registry=r)
         self.cells = Counter("sluice_cells", "Cells computed: real tokens and padding.", [*stage, "kind"], registry=r)
+        self.last_inference = Gauge(
+            "sluice_last_inference_timestamp_seconds",
+            "When the package last answered, since 1970; 0 for never.",
+            stage,
+            multiprocess_mode="max",
+            registry=r,
+        )
         self.queue_rows = Gauge("sluice_queue_rows", "Rows waiting.", multiprocess_mode="livesum", registry=r)
         self.queue_tokens = Gauge("sluice_queue_tokens", "Tokens waiting.", multiprocess_mode="livesum", registry=r)
+        self.forecast_wait_seconds = Gauge(
+            "sluice_forecast_wait_seconds",
+            "How long would wait what comes now.",
+            ["priority"],
+            multiprocess_mode="livemax",
+            registry=r,
+        )
+        self.wait_error_seconds = Histogram(
+            "sluice_wait_error_seconds",
+            "By how much the forecast of a wait was wrong, either way.",
+            buckets=SECONDS,
+            registry=r,
+        )
         self._declare_writing()
         self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", stage, registry=r)
         self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
@@ -241,9 +265,11 @@ class Metrics:
                 tokenize_seconds=self.tokenize_seconds.labels(model, version),
                 queue_seconds=self.queue_seconds.labels(model, version),
                 infer_seconds=self.infer_seconds.labels(model, version),
+                forecast_seconds=self.forecast_infer_seconds.labels(model, version),
                 batch_rows=self.batch_rows.labels(model, version),
                 real_cells=self.cells.labels(model, version, "real"),
                 padding_cells=self.cells.labels(model, version, "padding"),
+                last_inference=self.last_inference.labels(model, version),
             )
         return self._of_model[model, version]
 
@@ -254,12 +280,19 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return the text format: of this process, or of all workers together where they share a folder."""
+        return generate_latest(self._together())
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric's samples, of the same processes."""
+        return self._together().collect()
+
+    def _together(self) -> CollectorRegistry:
         if self._shared_dir is None:
-            return generate_latest(self.registry)
+            return self.registry
         together = CollectorRegistry()
         MultiProcessCollector(together, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
         together.register(_Processes(self._shared_dir))
-        return generate_latest(together)
+        return together
 
 
 def share(folder: Path, slot: int) -> None:

@@ -15,7 +15,7 @@ OTHER_ROUTE = "other"
 
 _QUIET = {"/health/live", "/health/ready", "/metrics"}
 
-_SERIES = 256
+_SERIES = 1024
 """More than the routes times the codes that they answer."""
 
 

@@ -10,6 +10,7 @@ import onnxruntime
 from app.errors import InferenceFailed, PackageError
 from app.modelpack.manifest import Graph, Tensor
 from app.runtime.providers import Provider
+from app.runtime.widths import rung
 
 Array = npt.NDArray[Any]
 _DTYPES = {"tensor(int64)": "int64", "tensor(float)": "float32"}
@@ -67,9 +68,9 @@ class Session:
 
 
 def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Array]:
-    """Return the feeds of a batch: ``ids`` int64[B, T] padded to the longest row, and ``lens`` int64[B]."""
+    """Return the feeds of a batch: ``ids`` int64[B, T] padded to the rung of the longest, and ``lens`` int64[B]."""
     lens = np.fromiter(map(len, rows), np.int64, len(rows))  # [B]
-    ids = np.full((len(rows), int(lens.max())), pad_id, np.int64)  # [B, T]
+    ids = np.full((len(rows), rung(int(lens.max()))), pad_id, np.int64)  # [B, T]
     for at, row in enumerate(rows):
         ids[at, : len(row)] = row
     return {"ids": ids, "lens": lens}

@@ -5,18 +5,22 @@ Every job is resolved: with its answers, with the error of its batch, at its dea
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence, Sized
+from collections.abc import Callable, Hashable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, SluiceError
-from app.scheduling.policy import Budget, Priority
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, SluiceError, WaitTooLong
+from app.runtime.widths import rung
+from app.scheduling.admission import Admission, Patience
+from app.scheduling.estimate import RunCosts
+from app.scheduling.policy import PRIORITIES, Budget, Priority, due
 from app.scheduling.queue import Job, Row, Waiting
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
 
@@ -52,6 +56,8 @@ class Batch:
     cells: int
     started: float
     ended: float
+    forecast_s: float = 0.0
+    """How long it was expected to take, by the batches before it."""
 
 
 class Observer(Protocol):
@@ -65,6 +71,12 @@ class Observer(Protocol):
 
     def queue(self, rows: int, tokens: int) -> None:
         """So much waits now."""
+
+    def waits(self, seconds: Mapping[Priority, float]) -> None:
+        """So long would wait what comes now, by class."""
+
+    def waited(self, forecast_s: float, seconds: float) -> None:
+        """Count a request that waited so long for its first batch, and was forecast to wait ``forecast_s``."""
 
 
 @dataclass(slots=True)
@@ -84,6 +96,8 @@ class Ticket(Job):
     future: asyncio.Future[Answers] = field(kw_only=True)
     answers: Answers = field(kw_only=True)
     left: int = field(kw_only=True)
+    wait_s: float = field(kw_only=True)
+    """How long it was forecast to wait."""
     alarm: asyncio.TimerHandle = field(init=False)
 
 
@@ -98,6 +112,8 @@ class _Post:
     at: int
     todo: deque[list[Row]] = field(default_factory=deque)
     hangs: int = 0
+    taken: list[Row] = field(default_factory=list)
+    """The batch as it was taken."""
 
 
 class Batcher:
@@ -111,10 +127,17 @@ class Batcher:
         max_queue_tokens: int,
         observer: Observer,
         watchdog: Watchdog | None = None,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``watchdog``: who notices a batch that hangs; default nobody. ``clock`` stands in for ``time.monotonic``."""
-        self._waiting = Waiting(budget, max_queue_tokens)
+        """Make it; ``watchdog``: who notices a batch that hangs; default nobody.
+
+        ``patience``: what bounds the wait of interactive work; default nothing. ``clock`` stands in for
+        ``time.monotonic``.
+        """
+        self._costs = RunCosts()
+        self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs)
+        self._admission = Admission(threads, patience or Patience())
         self._count = threads
         self._observer = observer
         self._watchdog = watchdog or Watchdog(0)
@@ -151,7 +174,8 @@ class Batcher:
 
         Rows of the class ``batch`` run when no interactive ones wait, and at every ``BATCH_TURN``-th turn all the same.
 
-        Raises ``QueueFull`` at once where the queue has no room and ``Draining`` after ``close``. The future fails with
+        Raises at once ``QueueFull`` where the queue has no room, ``WaitTooLong`` where what waits would keep it past
+        its deadline or longer than interactive work may wait, and ``Draining`` after ``close``. The future fails with
         ``DeadlineExceeded`` after ``timeout_s``, with ``Draining`` at ``close``, and with what the lane raised. The
         caller gives the ticket back to ``withdraw``, whatever becomes of it.
         """
@@ -165,13 +189,28 @@ class Batcher:
             future=self._loop.create_future(),
             answers=Answers([()] * len(rows), now, 0.0, 0.0),
             left=len(rows),
+            wait_s=0.0,
         )
         ticket.rows = [Row(ticket, at, ids) for at, ids in enumerate(rows)]
-        self._waiting.put(ticket)
+        self._admit(ticket, timeout_s, now)
+        self._waiting.put(ticket, now)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
         self._wake_soon()
         ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
         return ticket
+
+    def refuse_unless_soon(self, timeout_s: float, priority: Priority = "interactive") -> None:
+        """Raise ``WaitTooLong`` where whatever a request is about would wait too long: before it is read at all."""
+        now = self._clock()
+        wait_s = self._wait_s(priority, due(now, now + timeout_s))
+        try:
+            self._admission.refuse_late(wait_s, 0.0, timeout_s)
+            if priority == "interactive":
+                self._admission.refuse_wait(wait_s, now)
+        except WaitTooLong:
+            if priority == "interactive":
+                self._admission.offer(now)
+            raise
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take back what of a ticket still waits, because its answers are there or because nobody wants them."""
@@ -186,6 +225,17 @@ class Batcher:
             _fail(row, Draining("the service stopped before this request ran"))
         for thread in self._threads:
             thread.join(join_s)
+
+    def _admit(self, ticket: Ticket, timeout_s: float, now: float) -> None:
+        cost_s = self._waiting.cost_s(ticket)
+        ticket.wait_s = self._wait_s(ticket.priority, due(now, ticket.deadline))
+        if ticket.priority == "interactive":
+            self._admission.offer(now, cost_s)
+            self._admission.refuse_wait(ticket.wait_s, now)
+        self._admission.refuse_late(ticket.wait_s, cost_s, timeout_s)
+
+    def _wait_s(self, priority: Priority, when: float) -> float:
+        return self._admission.wait_s(self._waiting.cost_before_s(priority, when), busy=self._waiting.busy)
 
     def _wake_soon(self) -> None:
         """Wake the threads at the end of this turn of the event loop, once for all that was submitted in it.
@@ -216,8 +266,10 @@ class Batcher:
                 rows, expired = taken
                 if expired:
                     self._tell(self._expired, expired)
-                post.todo.extend([rows] if rows else [])
-                self._run_all(post)
+                if rows:
+                    post.taken = rows
+                    post.todo.append(rows)
+                    self._run_all(post)
         except GivenUp:
             pass  # another thread has this place
 
@@ -227,14 +279,17 @@ class Batcher:
             if rows:
                 self._run(post, rows)
         post.hangs = 0
+        if post.taken:
+            self._waiting.ran(post.taken)
+            post.taken = []
 
     def _run(self, post: _Post, rows: list[Row]) -> None:
         """Run a batch; where it fails, run it again in halves, so that one bad row does not fail its neighbours."""
         lane: Any = rows[0].job.lane
-        longest = max(row.length for row in rows)
+        width = rung(max(row.length for row in rows))
         started = self._clock()
         try:
-            work = Work(lane, lane.model, lane.version, len(rows) * longest)
+            work = Work(lane, lane.model, lane.version, len(rows) * width)
             with self._watchdog.over(work, partial(self._hung, post, work, rows)):
                 answers = _answers(lane, rows)
         except GivenUp:
@@ -246,8 +301,11 @@ class Batcher:
             else:
                 self._tell(self._broken, rows[0], broken)
             return
+        ended = self._clock()
         tokens = sum(row.length for row in rows)
-        batch = Batch(lane, len(rows), tokens, len(rows) * longest, started, self._clock())
+        forecast_s = self._costs.seconds(lane, len(rows), width)
+        self._costs.observe(lane, len(rows), width, ended - started)
+        batch = Batch(lane, len(rows), tokens, len(rows) * width, started, ended, forecast_s)
         self._tell(self._done, rows, answers, batch)
 
     def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
@@ -265,7 +323,7 @@ class Batcher:
                 self._tell(self._broken, row, error)
             post.todo.clear()
         if self._open:
-            taken_over = _Post(post.at, deque(post.todo), post.hangs)
+            taken_over = _Post(post.at, deque(post.todo), post.hangs, post.taken)
             self._threads[post.at] = self._thread(taken_over, work)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
@@ -282,13 +340,17 @@ class Batcher:
             ticket = _ticket(row)
             whole = ticket.answers
             whole.rows[row.index] = answer
+            if not whole.started:
+                self._observer.waited(ticket.wait_s, batch.started - whole.submitted)
             whole.started = min(whole.started or batch.started, batch.started)
             whole.ended = max(whole.ended, batch.ended)
             ticket.left -= 1
             if not ticket.left and not ticket.future.done():
                 ticket.future.set_result(whole)
+        self._admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
+        self._observer.waits({each: self._wait_s(each, math.inf) for each in PRIORITIES})
 
     def _broken(self, row: Row, broken: Exception) -> None:
         if not isinstance(broken, SluiceError):

@@ -1,6 +1,6 @@
 """Counts what the batcher, the decoder and the watchdog do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -8,6 +8,7 @@ from app.metrics import Metrics
 from app.runtime.roster import Writer
 from app.scheduling.batcher import Batch
 from app.scheduling.crew import Stepped
+from app.scheduling.policy import PRIORITIES, Priority
 from app.scheduling.watchdog import Work
 from app.tasks.generate import Summary
 
@@ -19,14 +20,17 @@ class BatchObserver:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._waits = {priority: metrics.forecast_wait_seconds.labels(priority) for priority in PRIORITIES}
 
     def batch(self, batch: Batch) -> None:
         """Count one run of the runtime."""
         series = self._metrics.of_model(batch.lane.model, batch.lane.version)
         series.infer_seconds.observe(batch.ended - batch.started)
+        series.forecast_seconds.inc(batch.forecast_s)
         series.batch_rows.observe(batch.rows)
         series.real_cells.inc(batch.tokens)
         series.padding_cells.inc(batch.cells - batch.tokens)
+        series.last_inference.set_to_current_time()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that left the queue unanswered."""
@@ -36,6 +40,15 @@ class BatchObserver:
         """Set what waits now."""
         self._metrics.queue_rows.set(rows)
         self._metrics.queue_tokens.set(tokens)
+
+    def waits(self, seconds: Mapping[Priority, float]) -> None:
+        """Set how long would wait what comes now."""
+        for priority, wait_s in seconds.items():
+            self._waits[priority].set(wait_s)
+
+    def waited(self, forecast_s: float, seconds: float) -> None:
+        """Count by how much a wait was misjudged."""
+        self._metrics.wait_error_seconds.observe(abs(seconds - forecast_s))
 
 
 class DecodeObserver:
@@ -66,6 +79,7 @@ class DecodeObserver:
         series = self._metrics.of_writer(writer.name, writer.version)
         series.summaries[summary.reason].inc()
         series.tokens.inc(len(summary.tokens))
+        self._metrics.of_model(writer.name, writer.version).last_inference.set_to_current_time()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count texts that were left unanswered."""

@@ -1,23 +1,34 @@
-"""Which waiting rows make a batch: pure functions of their lengths.
+"""Which waiting rows make a batch, and whose turn it is: pure functions.
 
 ONNX Runtime computes every row of a batch to the longest, so a batch costs ``rows x longest`` cells and a mix of
-lengths is mostly padding. A batch is therefore a run of neighbours in length around the row that has waited longest.
+lengths is mostly padding. A batch is therefore a run of neighbours in length around the row whose turn it is. Whose
+turn it is goes by class, and within a class by when a row is due.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from app.runtime.widths import rung
 
 Priority = Literal["interactive", "batch"]
 """Who goes first: somebody waits for ``interactive`` work, and nobody in particular for ``batch``."""
 
+PRIORITIES: tuple[Priority, ...] = ("interactive", "batch")
+
 BATCH_TURN = 8
 """While both wait, one batch in so many is of the class ``batch``."""
+
+PATIENCE_S = 1.0
+"""A deadline further off than this counts as so far off: nobody is overtaken by who comes later than that."""
+
+Seconds = Callable[[int, int], float]
+"""What a batch of so many rows, padded to such a width, is forecast to take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one batch may cost; a single row always may, however long."""
+    """What one batch may cost; a single row always may, however long. Cells are rows x padded width."""
 
     max_cells: int
     max_rows: int
@@ -25,27 +36,21 @@ class Budget:
 
     def allows(self, rows: int, longest: int, tokens: int) -> bool:
         """Tell whether ``rows`` rows of ``tokens`` tokens in all, the longest of ``longest``, may run together."""
-        cells = rows * longest
+        cells = rows * rung(longest)
         return rows <= self.max_rows and cells <= self.max_cells and cells - tokens <= self.max_padding_share * cells
 
+    def full_rows(self, width: int) -> int:
+        """Return how many rows of one width may run together."""
+        return max(1, min(self.max_rows, self.max_cells // width))
 
-def neighbours(lengths: Sequence[int], oldest: int, budget: Budget) -> tuple[int, int]:
-    """Return the half-open range of ``lengths`` (ascending) that runs together with the row at ``oldest``.
 
-    Greedy: the range grows by whichever side is nearer in length, until the budget allows neither.
+def due(arrived: float, deadline: float) -> float:
+    """Return when a row is due, on the clock of both: rows of a class take turns in this order.
+
+    Nearest deadline first, which finishes everything in time wherever that can be done at all; and those whose deadline
+    is far off, which is most, in the order in which they came.
     """
-    low, high = oldest, oldest + 1
-    tokens = lengths[oldest]
-    while True:
-        for below in _nearer_first(lengths, low, high, oldest):
-            at = low - 1 if below else high
-            longest = lengths[high - 1] if below else lengths[at]
-            if budget.allows(high - low + 1, longest, tokens + lengths[at]):
-                low, high = (low - 1, high) if below else (low, high + 1)
-                tokens += lengths[at]
-                break
-        else:
-            return low, high
+    return min(deadline, arrived + PATIENCE_S)
 
 
 def turn(waits: Mapping[Priority, bool], passed: int) -> Priority:
@@ -59,11 +64,43 @@ def turn(waits: Mapping[Priority, bool], passed: int) -> Priority:
     return "batch" if passed >= BATCH_TURN - 1 or not waits["interactive"] else "interactive"
 
 
-def _nearer_first(lengths: Sequence[int], low: int, high: int, oldest: int) -> list[bool]:
+def neighbours(
+    lengths: Sequence[int], first: int, budget: Budget, seconds: Seconds | None = None, within_s: float = float("inf")
+) -> tuple[int, int]:
+    """Return the half-open range of ``lengths`` (ascending) that runs together with the row at ``first``.
+
+    Greedy: the range grows by whichever side is nearer in length, until the budget allows neither. With a forecast, a
+    row joins only where that costs no more than a run of its own, and where all are done ``within_s``, or the row whose
+    turn it is would miss its deadline for the sake of its neighbours.
+    """
+    low, high = first, first + 1
+    tokens, width = lengths[first], rung(lengths[first])
+    takes = seconds(1, width) if seconds else 0.0
+    if takes > within_s:
+        within_s = float("inf")  # it is late whoever joins it
+    while high - low < budget.max_rows:
+        for below in _nearer_first(lengths, low, high, first):
+            length = lengths[low - 1] if below else lengths[high]
+            wide = width if below else rung(length)
+            rows = high - low + 1
+            if not budget.allows(rows, wide, tokens + length):
+                continue
+            took = seconds(rows, wide) if seconds else 0.0
+            if seconds and (took > within_s or took - takes > seconds(1, rung(length))):
+                continue
+            low, high = (low - 1, high) if below else (low, high + 1)
+            tokens, width, takes = tokens + length, wide, took
+            break
+        else:
+            break
+    return low, high
+
+
+def _nearer_first(lengths: Sequence[int], low: int, high: int, first: int) -> tuple[bool, ...]:
     """Return the sides that still have a row, ``True`` for the shorter side, the nearer in length first."""
-    sides = []
-    if low > 0:
-        sides.append((lengths[oldest] - lengths[low - 1], True))
-    if high < len(lengths):
-        sides.append((lengths[high] - lengths[oldest], False))
-    return [below for _, below in sorted(sides, key=lambda side: side[0])]
+    if low == 0:
+        return (False,) if high < len(lengths) else ()
+    if high == len(lengths):
+        return (True,)
+    shorter_first = lengths[first] - lengths[low - 1] <= lengths[high] - lengths[first]
+    return (shorter_first, not shorter_first)

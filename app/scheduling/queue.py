@@ -1,18 +1,35 @@
 """The rows that wait for compute, and the one lock that guards them.
 
-The queue is bounded in tokens, which is what costs. It gives out batches: the row that has waited longest, with its
-nearest neighbours in length from the same lane and class. A lane is whatever may run together: one graph, one set of
-outputs. A class says whose turn it is: interactive work goes first, and batch work gets one turn in several.
+The queue is bounded in tokens, which is what costs. It gives out batches: the row that is due first, with its nearest
+neighbours in length from the same lane and class. A lane is whatever may run together: one graph, one set of outputs.
+A class says whose turn it is: interactive work goes first, and batch work gets one turn in several.
+
+How long a row waits is bounded. Of its class at most n rows are due before it: those that waited when it came, and
+those that come less than ``PATIENCE_S`` later with a nearer deadline. Each batch takes at least the first of its class,
+so that on T threads it starts after at most ``ceil((n + 1) / T)`` batches a thread beside the one that runs; and while
+the other class has work too, after 8/7 as many (interactive) or 8 times as many (batch). No batch is longer than the
+largest that the budget allows, or one row. A long row, where a thread is kept free of them, counts T - 1 threads.
 """
 
 import threading
 from bisect import bisect_left, insort
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sized
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from app.errors import QueueFull
-from app.scheduling.policy import Budget, Priority, neighbours, turn
+from app.runtime.widths import rung
+from app.scheduling.estimate import RunCosts
+from app.scheduling.policy import BATCH_TURN, PRIORITIES, Budget, Priority, due, neighbours, turn
+
+_SHORT_ABOUT_S = 1.0
+"""How long after the last short row came a thread is still kept free of long ones."""
+
+_LOOK_S = 0.05
+"""How often a thread that is kept free looks whether it still has to be."""
+
+_LOOK_PAST = 64
+"""How many long rows a thread that is kept free passes over in search of a short one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +40,8 @@ class Row:
     index: int
     ids: Sized
     order: int = 0
+    cost_s: float = 0.0
+    """Its share of a full batch of its like, as it was forecast when it came."""
 
     @property
     def length(self) -> int:
@@ -39,52 +58,110 @@ class Job:
     """On the clock of ``time.monotonic``; a row that has not started by then never does."""
     rows: list[Row] = field(default_factory=list)
     priority: Priority = "interactive"
+    due: float = 0.0
+
+
+class _Class:
+    """The rows of one class: in the order in which they are due, and by length in each lane."""
+
+    def __init__(self) -> None:
+        self.due: list[Row] = []
+        self.lanes: dict[Hashable, list[Row]] = {}
+        self.tokens = 0
+        self.cost_s = 0.0
+
+    def add(self, row: Row) -> None:
+        insort(self.due, row, key=_by_due)
+        insort(self.lanes.setdefault(row.job.lane, []), row, key=_by_length)
+        self.tokens += row.length
+        self.cost_s += row.cost_s
+
+    def forget(self, row: Row) -> bool:
+        at = bisect_left(self.due, _by_due(row), key=_by_due)
+        if at == len(self.due) or self.due[at] is not row:
+            return False
+        del self.due[at]
+        lane = self.lanes[row.job.lane]
+        del lane[bisect_left(lane, _by_length(row), key=_by_length)]
+        if not lane:
+            del self.lanes[row.job.lane]
+        self.tokens -= row.length
+        self.cost_s = self.cost_s - row.cost_s if self.due else 0.0
+        return True
+
+    def cost_before_s(self, when: float) -> float:
+        """Return the forecast of what is due before ``when``, taken as its share of the rows."""
+        if not self.due or self.due[-1].job.due <= when:
+            return self.cost_s
+        return self.cost_s * bisect_left(self.due, (when, 0), key=_by_due) / len(self.due)
 
 
 class Waiting:
     """The bounded queue; every method may be called from any thread."""
 
-    def __init__(self, budget: Budget, max_tokens: int) -> None:
+    def __init__(self, budget: Budget, max_tokens: int, threads: int = 1, costs: RunCosts | None = None) -> None:
+        """``costs`` forecasts runs; without, no run is forecast to take any time."""
         self._budget = budget
         self._max_tokens = max_tokens
+        self._threads = threads
+        self._costs = costs or RunCosts()
         self._changed = threading.Condition()
-        self._arrived: dict[Priority, OrderedDict[Row, None]] = {"interactive": OrderedDict(), "batch": OrderedDict()}
-        self._by_length: dict[tuple[Priority, Hashable], list[Row]] = {}
+        self._classes: dict[Priority, _Class] = {priority: _Class() for priority in PRIORITIES}
         self._passed = 0
         self._orders = 0
         self._idle = 0
-        self._tokens = 0
+        self._runs = 0
+        self._long_runs = 0
+        self._short_came = float("-inf")
         self._closed = False
 
     @property
     def rows(self) -> int:
         """Rows waiting."""
-        return sum(map(len, self._arrived.values()))
+        return sum(len(each.due) for each in self._classes.values())
 
     @property
     def tokens(self) -> int:
         """Tokens waiting."""
-        return self._tokens
+        return sum(each.tokens for each in self._classes.values())
 
-    def put(self, job: Job) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether all threads run something."""
+        return self._runs >= self._threads
+
+    def put(self, job: Job, now: float = 0.0) -> None:
         """Take all of a job's rows or none: ``QueueFull`` where they would exceed the bound.
 
-        A job larger than the whole bound is taken when nothing waits, or it could never be.
+        A job larger than the whole bound is taken when nothing waits, or it could never be. The class ``batch`` fills
+        at most half of the bound, so that interactive work always finds room.
         """
         tokens = sum(row.length for row in job.rows)
         with self._changed:
-            if self._tokens and self._tokens + tokens > self._max_tokens:
-                raise QueueFull(
-                    f"{self._tokens} tokens are waiting and this request has {tokens}; expected at most "
-                    f"{self._max_tokens} in all"
-                )
-            lane = self._by_length.setdefault((job.priority, job.lane), [])
+            self._refuse_beyond_bound(job.priority, tokens)
+            job.due = due(now, job.deadline)
+            mine = self._classes[job.priority]
             for row in job.rows:
                 self._orders += 1
                 row.order = self._orders
-                self._arrived[job.priority][row] = None
-                insort(lane, row, key=_by_length)
-            self._tokens += tokens
+                row.cost_s = self._share_s(job.lane, row.length)
+                mine.add(row)
+                if not self._is_long(row):
+                    self._short_came = now
+
+    def cost_s(self, job: Job) -> float:
+        """Return the forecast of a job's rows, each as its share of a full batch, in seconds of one thread."""
+        return sum(self._share_s(job.lane, row.length) for row in job.rows)
+
+    def cost_before_s(self, priority: Priority, when: float) -> float:
+        """Return the forecast of what goes before a row of a class that is due at ``when``, in seconds of one thread.
+
+        Of the other class that is what its turns come to: of interactive work, all of it.
+        """
+        mine = self._classes[priority].cost_before_s(when)
+        if priority == "batch":
+            return mine + self._classes["interactive"].cost_s
+        return mine + min(self._classes["batch"].cost_s, mine / (BATCH_TURN - 1))
 
     def wake(self) -> None:
         """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
@@ -94,12 +171,13 @@ class Waiting:
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""
         with self._changed:
-            return sum(self._forget(row) for row in job.rows)
+            return sum(self._classes[job.priority].forget(row) for row in job.rows)
 
     def take(self, now: float) -> tuple[list[Row], list[Row]]:
         """Return what the policy would run now, and the rows among it whose deadline has passed.
 
-        Both are taken off the queue; both are empty where nothing waits.
+        Both are taken off the queue; both are empty where nothing waits that this thread may run. What is to run is
+        given back to ``ran``.
         """
         with self._changed:
             return self._take(now)
@@ -109,43 +187,93 @@ class Waiting:
         with self._changed:
             self._idle += 1
             try:
-                while not self.rows:
+                while True:
+                    taken = self._take(clock())
+                    if taken[0] or taken[1]:
+                        return taken
                     if self._closed:
                         return None
-                    self._changed.wait()
-                return self._take(clock())
+                    self._changed.wait(_LOOK_S if self.rows else None)
             finally:
                 self._idle -= 1
+
+    def ran(self, rows: list[Row]) -> None:
+        """Say that a batch has run: a thread that is kept free of long rows may take one now."""
+        with self._changed:
+            self._runs -= 1
+            if any(map(self._is_long, rows)):
+                self._long_runs -= 1
+                self._changed.notify()
 
     def close(self) -> list[Row]:
         """Let every waiting thread go; return the rows that will never run."""
         with self._changed:
             self._closed = True
-            left = [row for rows in self._arrived.values() for row in rows]
+            left = [row for each in self._classes.values() for row in each.due]
             for row in left:
-                self._forget(row)
+                self._classes[row.job.priority].forget(row)
             self._changed.notify_all()
             return left
 
-    def _take(self, now: float) -> tuple[list[Row], list[Row]]:
-        if not self.rows:
-            return [], []
-        oldest = next(iter(self._arrived[self._turn()]))
-        lane = self._by_length[oldest.job.priority, oldest.job.lane]
-        budget = self._share()
-        at = bisect_left(lane, _by_length(oldest), key=_by_length)
-        first = max(0, at - budget.max_rows)  # no batch reaches further
-        low, high = neighbours([row.length for row in lane[first : at + budget.max_rows]], at - first, budget)
-        taken = lane[first + low : first + high]
-        for row in taken:
-            self._forget(row)
-        return [row for row in taken if row.job.deadline > now], [row for row in taken if row.job.deadline <= now]
+    def _refuse_beyond_bound(self, priority: Priority, tokens: int) -> None:
+        waits, most = self.tokens, self._max_tokens
+        if priority == "batch":
+            waits, most = self._classes[priority].tokens, self._max_tokens // 2
+        if waits and waits + tokens > most:
+            raise QueueFull(f"{waits} tokens are waiting and this request has {tokens}; expected at most {most} in all")
 
-    def _turn(self) -> Priority:
-        waits: dict[Priority, bool] = {priority: bool(rows) for priority, rows in self._arrived.items()}
-        found = turn(waits, self._passed)
-        self._passed = self._passed + 1 if found == "interactive" and waits["batch"] else 0
+    def _take(self, now: float) -> tuple[list[Row], list[Row]]:
+        first = self._first(now)
+        if first is None:
+            return [], []
+        job, mine = first.job, self._classes[first.job.priority]
+        lane = mine.lanes[job.lane]
+        budget = self._share()
+        seconds = partial(self._costs.seconds, job.lane)
+        at = bisect_left(lane, _by_length(first), key=_by_length)
+        start = max(0, at - budget.max_rows)  # no batch reaches further
+        lengths = [row.length for row in lane[start : at + budget.max_rows]]
+        low, high = neighbours(lengths, at - start, budget, seconds, within_s=job.deadline - now)
+        taken = lane[start + low : start + high]
+        for row in taken:
+            mine.forget(row)
+        rows = [row for row in taken if row.job.deadline > now]
+        self._runs += bool(rows)
+        self._long_runs += any(map(self._is_long, rows))
+        return rows, [row for row in taken if row.job.deadline <= now]
+
+    def _first(self, now: float) -> Row | None:
+        """Return the row around which the next batch is formed, and note whose turn it was."""
+        waits: dict[Priority, bool] = {priority: bool(each.due) for priority, each in self._classes.items()}
+        if not any(waits.values()):
+            return None
+        whose = turn(waits, self._passed)
+        found = self._free_of_long(self._classes[whose].due, now)
+        if found is None:  # long rows alone, and it is not for this thread to take one: is there another class?
+            whose = "batch" if whose == "interactive" else "interactive"
+            found = self._free_of_long(self._classes[whose].due, now)
+        if found is not None:
+            self._passed = self._passed + 1 if whose == "interactive" and waits["batch"] else 0
         return found
+
+    def _free_of_long(self, rows: list[Row], now: float) -> Row | None:
+        """Return the first row; the first short one where the last thread that runs no long one is to be kept so.
+
+        A text of thousands of words is one row, and no batch can be smaller. On all threads at once, such rows would
+        make each short text wait for one. While there are none about, long rows get every thread.
+        """
+        spare = 0 < self._threads - 1 <= self._long_runs and now - self._short_came < _SHORT_ABOUT_S
+        if not spare:
+            return rows[0] if rows else None
+        return next((row for row in rows[:_LOOK_PAST] if not self._is_long(row)), None)
+
+    def _is_long(self, row: Row) -> bool:
+        return row.length > self._budget.max_cells // 2
+
+    def _share_s(self, lane: Hashable, length: int) -> float:
+        width = rung(length)
+        rows = self._budget.full_rows(width)
+        return self._costs.seconds(lane, rows, width) / rows
 
     def _share(self) -> Budget:
         """Return the budget, cut so that other idle threads get their part of a short queue."""
@@ -153,18 +281,10 @@ class Waiting:
         fair = -(-self.rows // idle)
         return self._budget if fair >= self._budget.max_rows else replace(self._budget, max_rows=fair)
 
-    def _forget(self, row: Row) -> bool:
-        job, arrived = row.job, self._arrived[row.job.priority]
-        if row not in arrived:
-            return False
-        del arrived[row]
-        lane = self._by_length[job.priority, job.lane]
-        del lane[bisect_left(lane, _by_length(row), key=_by_length)]
-        if not lane:
-            del self._by_length[job.priority, job.lane]
-        self._tokens -= row.length
-        return True
-
 
 def _by_length(row: Row) -> tuple[int, int]:
     return row.length, row.order
+
+
+def _by_due(row: Row) -> tuple[float, int]:
+    return row.job.due, row.order

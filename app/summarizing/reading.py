@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.errors import ItemError, NoUsableText, OptionOutOfBounds
-from app.modelpack.summaries import Option
+from app.modelpack.summaries import KindName, Option
 from app.modelpack.tokenizer import Tokens
 from app.runtime.extractor import Extractor
 from app.runtime.model import Model
@@ -103,7 +103,7 @@ def _read(wish: Wish, item: Item, *, streams: bool) -> None:
         quotes=item.quoter is not None,
     )
     if item.plan.method != "extractive":
-        item.options = _options(wish, item, streams=streams)
+        item.options = options_of(wish, item.need_writer(), item.plan.kind, streams=streams)
     if item.plan.method == "abstractive" and whole is not None:
         _read_whole(item, whole)
     else:
@@ -132,9 +132,9 @@ def _read_sentences(wish: Wish, item: Item, spans: list[Sentence]) -> None:
     item.truncated = len(spans) > len(within) or any(len(tokens.ids) > longest for _, tokens in item.sentences)
 
 
-def _options(wish: Wish, item: Item, *, streams: bool) -> Options:
+def options_of(wish: Wish, writer: Summarizer, name: KindName | None, *, streams: bool = False) -> Options:
     """Return the search that was asked for; ``OptionOutOfBounds`` names what the package does not allow."""
-    generation, name = item.need_writer().generation, item.plan.kind
+    generation = writer.generation
     if name is None:
         raise TypeError("This is a bug: a plan to write without a kind")
     kind = generation.kinds[name]
@@ -145,7 +145,7 @@ def _options(wish: Wish, item: Item, *, streams: bool) -> Options:
         "length_penalty": wish.length_penalty,
     }
     found = {
-        option: _bounded(option, value, getattr(kind, option), f"{item.need_writer().name!r} allows for {name}")
+        option: _bounded(option, value, getattr(kind, option), f"{writer.name!r} allows for {name}")
         for option, value in asked.items()
     }
     least, most = int(found["min_tokens"]), int(found["max_tokens"])

@@ -336,6 +336,23 @@ def queue(board: Dashboard) -> None:
     )
     board.with_panel(
         graph(
+            "Forecast wait",
+            "s",
+            [(f"max by (priority) (sluice_forecast_wait_seconds{{{HERE}}})", "{{priority}}")],
+            "How long would wait what comes now. Beyond SLUICE_MAX_WAIT_MS it gets 429, and beyond "
+            "SLUICE_OVERLOAD_WAIT_MS while more comes than can be done.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Error of the forecast",
+            "s",
+            quantiles("sluice_wait_error_seconds", HERE),
+            "By how much the wait of a request was misjudged when it came.",
+        )
+    )
+    board.with_panel(
+        graph(
             "Rows of a batch",
             "short",
             [

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull
 from app.scheduling.batcher import Answer, Batch, Batcher
-from app.scheduling.policy import Budget
+from app.scheduling.policy import Budget, Priority
 from app.scheduling.watchdog import Watchdog
 
 Ids = npt.NDArray[np.int64]
@@ -59,6 +59,8 @@ class Counts:
     batches: list[Batch] = field(default_factory=list)
     drops: list[tuple[str, int]] = field(default_factory=list)
     depth: tuple[int, int] = (0, 0)
+    forecasts: dict[Priority, float] = field(default_factory=dict)
+    waits_seen: list[tuple[float, float]] = field(default_factory=list)
 
     def batch(self, batch: Batch) -> None:
         self.batches.append(batch)
@@ -68,6 +70,12 @@ class Counts:
 
     def queue(self, rows: int, tokens: int) -> None:
         self.depth = rows, tokens
+
+    def waits(self, seconds: Mapping[Priority, float]) -> None:
+        self.forecasts = dict(seconds)
+
+    def waited(self, forecast_s: float, seconds: float) -> None:
+        self.waits_seen.append((forecast_s, seconds))
 
 
 @asynccontextmanager

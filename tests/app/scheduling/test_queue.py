@@ -1,6 +1,7 @@
 """The bounded queue: oldest first, nearest in length, all of a job or none."""
 
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +13,17 @@ from app.scheduling.queue import Job, Row, Waiting
 NEVER = 1e18
 
 
-def job(*lengths: int, lane: str = "a", deadline: float = NEVER, priority: Priority = "interactive") -> Job:
+@dataclass(frozen=True)
+class Lane:
+    """A lane is told by what it is."""
+
+    name: str
+
+
+A, B = Lane("a"), Lane("b")
+
+
+def job(*lengths: int, lane: Lane = A, deadline: float = NEVER, priority: Priority = "interactive") -> Job:
     made = Job(lane, deadline, priority=priority)
     made.rows = [Row(made, at, np.zeros(length, np.int64)) for at, length in enumerate(lengths)]
     return made
@@ -37,11 +48,11 @@ def test_the_row_that_waited_longest_decides_the_batch() -> None:
 
 def test_lanes_never_share_a_batch() -> None:
     queue = waiting()
-    queue.put(job(5, lane="a"))
-    queue.put(job(5, lane="b"))
-    queue.put(job(5, lane="a"))
+    queue.put(job(5, lane=A))
+    queue.put(job(5, lane=B))
+    queue.put(job(5, lane=A))
     first, _ = queue.take(0)
-    assert [row.job.lane for row in first] == ["a", "a"]
+    assert [row.job.lane for row in first] == [A, A]
 
 
 def test_a_job_that_does_not_fit_is_refused_whole() -> None:

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol, version 2, under /v2: the same packages by the names that its clients know."""

@@ -1,0 +1,218 @@
+"""The routes of /v2: the Open Inference Protocol, with Triton's extensions of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from app.api.body import json_response
+from app.api.disconnect import CancelledWhenGone
+from app.api.events import MEDIA_TYPE
+from app.api.examples import answers
+from app.api.ledger import CLIENT_CLOSED
+from app.api.oip import metadata, schemas
+from app.api.oip.answering import Answering
+from app.api.oip.generate import generate, generate_stream
+from app.api.oip.statistics import statistics
+from app.api.oip.wire import parse, read, refuse_media_type, write
+from app.api.predict import STATUSES
+from app.api.trace import trace_of
+from app.runtime.model import Model
+
+Endpoint = Callable[..., Awaitable[Response]]
+
+HTTP_OK = 200
+_MODEL, _VERSION = "/v2/models/{name}", "/versions/{version}"
+_PATHS = {_MODEL: "a package", _MODEL + _VERSION: "one version of a package"}
+_POSTS = tuple(f"{path}/{verb}" for verb in ("infer", "generate", "generate_stream") for path in _PATHS)
+STATUSES_BY_PATH: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("/v2", "/v2/", "/v2/health/live", "/v2/models/stats"), (200,)),
+    "/v2/health/ready": (200, 503),
+    **{_MODEL + more: (200, 404, 503) for more in ("", "/ready", _VERSION, f"{_VERSION}/ready")},
+    **{_MODEL + more: (200, 404, 503) for more in ("/stats", f"{_VERSION}/stats")},
+    **dict.fromkeys(_POSTS, (200, *STATUSES)),
+    "/v2/repository/index": (200, 400, 405, 413, 415),
+}
+"""Every path of the protocol, and what it may answer."""
+
+_INFER = """\
+Inputs are those of one of the package's signatures, which `GET /v2/models/{name}` tells: `text` (`BYTES`), or token
+ids. A text without an answer has its error's code in the output `errors` and nothing in the others; where `outputs` are
+named and `errors` is not among them, or not one text has an answer, the request is refused with 422.
+
+Tensors in binary stand behind the JSON, whose length the header Inference-Header-Content-Length tells, both ways."""
+_GENERATE = "For packages that write or quote; the parameters are those of an inference request for summaries."
+
+
+def router(answering: Answering) -> APIRouter:
+    """Return the routes over ``answering``."""
+    routes = APIRouter(tags=["open inference protocol"])
+    _add_server(routes, answering)
+    _add_models(routes, answering)
+    _add_asking(routes, answering)
+    return routes
+
+
+class PlainRoute(Route):
+    """A route of Starlette whose requests are counted by its template and not by their own path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as Starlette does, and say which route it was."""
+        match, found = super().matches(scope)
+        return match, {**found, "route": self}
+
+
+def plain_routes(routes: APIRouter) -> list[BaseRoute]:
+    """Return the routes that are asked most as routes of Starlette, for what ``app.api.predict`` says of its own."""
+    return [
+        PlainRoute(route.path, route.endpoint, methods=sorted(route.methods or ()))
+        for route in routes.routes
+        if isinstance(route, APIRoute) and route.path in _POSTS
+    ]
+
+
+def _add_server(routes: APIRouter, answering: Answering) -> None:
+    async def server() -> Response:
+        """Tell the server's name, version and extensions of the protocol."""
+        return json_response(metadata.of_server())
+
+    async def live() -> Response:
+        """Answer 200 as long as the event loop turns."""
+        return json_response({"live": True})
+
+    async def ready() -> Response:
+        """Answer 200 once every package is opened and warmed up; 503 before, while draining, and while models hang."""
+        answering.service.refuse_unless_fit()
+        return json_response({"ready": True})
+
+    async def index(request: Request) -> Response:
+        """List every version of every package with its state, those that were refused with the reason."""
+        refuse_media_type(request)
+        asked = parse(schemas.IndexRequest, await request.body() or b"{}")
+        return json_response(metadata.index(answering.registry, ready_alone=asked.ready))
+
+    _get(routes, "/v2", server, "Tell of the server", schemas.ServerMetadata)
+    # the protocol's own document writes it with the slash
+    routes.add_api_route("/v2/", server, methods=["GET"], include_in_schema=False)
+    _get(routes, "/v2/health/live", live, "Is the process alive? As the protocol asks", schemas.Live)
+    _get(routes, "/v2/health/ready", ready, "May it get requests? As the protocol asks", schemas.Ready)
+    _post(
+        routes,
+        "/v2/repository/index",
+        index,
+        "List every version",
+        ok=list[schemas.IndexEntry],
+        form=schemas.IndexRequest,
+    )
+
+
+def _add_models(routes: APIRouter, answering: Answering) -> None:
+    async def every() -> Response:
+        """Tell what each package has done since the service started."""
+        return json_response(statistics(answering.service.metrics, answering.registry.ready))
+
+    async def tell(request: Request) -> Response:
+        """Tell a package's versions, inputs and outputs, and what its manifest says of them."""
+        return json_response(metadata.of_model(answering.registry, answering.model(*_named(request))))
+
+    async def ready(request: Request) -> Response:
+        """Answer 200 where the package answers, and 503 where it was refused or the service takes no work."""
+        answering.service.refuse_unless_ready()
+        return json_response({"name": answering.model(*_named(request)).name, "ready": True})
+
+    async def stats(request: Request) -> Response:
+        """Tell what a package has done since the service started, on every route: one version, or each that answers."""
+        name, version = _named(request)
+        found = [answering.model(name, version)]
+        if version is None:
+            found = [entry for entry in answering.registry.versions(name).values() if isinstance(entry, Model)]
+        return json_response(statistics(answering.service.metrics, found))
+
+    _get(routes, "/v2/models/stats", every, "Figures of every package", schemas.Statistics)
+    for path, which in _PATHS.items():
+        _get(routes, f"{path}/ready", ready, f"Does {which} answer?", schemas.ModelReady)
+        _get(routes, f"{path}/stats", stats, f"Figures of {which}", schemas.Statistics)
+        _get(routes, path, tell, f"Tell of the inputs and outputs of {which}", schemas.ModelMetadata)
+
+
+def _add_asking(routes: APIRouter, answering: Answering) -> None:
+    async def infer(request: Request) -> Response:
+        trace = trace_of(request.scope)
+        refuse_media_type(request)
+        answering.service.refuse_unless_ready()  # before the body is read: it would be read for nothing
+        asked = read(request, await request.body(), *_named(request))
+        trace.items = max((len(one.array) for one in asked.inference.inputs if one.array.ndim), default=0)
+        async with CancelledWhenGone(request.receive) as client:
+            found = await answering.infer(asked.inference)
+        if client.gone:
+            return Response(status_code=CLIENT_CLOSED)
+        trace.model, trace.tokens = found.model, found.tokens
+        return write(found, asked)
+
+    async def whole(request: Request) -> Response:
+        return await generate(answering, request, *_named(request))
+
+    async def streamed(request: Request) -> Response:
+        return await generate_stream(answering, request, *_named(request))
+
+    answer, wish = schemas.InferenceResponse, schemas.GenerateRequest
+    events = {"content": {MEDIA_TYPE: {"schema": schemas.GenerateEvent.model_json_schema()}}}
+    for path, which in _PATHS.items():
+        _post(routes, f"{path}/infer", infer, f"Ask {which}", ok=answer, form=schemas.InferenceRequest, more=_INFER)
+        _post(
+            routes,
+            f"{path}/generate",
+            whole,
+            f"Summarize by {which}",
+            ok=schemas.GenerateResponse,
+            form=wish,
+            more=_GENERATE,
+        )
+        told = f"Summarize by {which}, as it is decided"
+        _post(routes, f"{path}/generate_stream", streamed, told, ok=events, form=wish, more=_GENERATE)
+
+
+def _named(request: Request) -> tuple[str, str | None]:
+    return request.path_params["name"], request.path_params.get("version")
+
+
+def _get(routes: APIRouter, path: str, endpoint: Endpoint, summary: str, model: Any) -> None:
+    statuses = [status for status in STATUSES_BY_PATH[path] if status != HTTP_OK]
+    routes.add_api_route(
+        path,
+        endpoint,
+        methods=["GET"],
+        name=f"v2 {summary}",
+        summary=summary,
+        response_model=None,
+        responses=answers(*statuses, ok={"model": model}),
+        openapi_extra={"parameters": _parameters(path)},
+    )
+
+
+def _post(
+    routes: APIRouter, path: str, endpoint: Endpoint, summary: str, *, ok: Any, form: type[BaseModel], more: str = ""
+) -> None:
+    statuses = [status for status in STATUSES_BY_PATH[path] if status != HTTP_OK]
+    body = {"required": True, "content": {"application/json": {"schema": form.model_json_schema()}}}
+    routes.add_api_route(
+        path,
+        endpoint,
+        methods=["POST"],
+        name=f"v2 {summary}",
+        summary=summary,
+        description=more or None,
+        response_model=None,
+        responses=answers(*statuses, ok=ok if isinstance(ok, dict) else {"model": ok}, of_summaries=True),
+        openapi_extra={"parameters": _parameters(path), "requestBody": body},
+    )
+
+
+def _parameters(path: str) -> list[dict[str, Any]]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]

@@ -1,0 +1,113 @@
+"""Whether a request may join the queue: by the time that what waits is forecast to take.
+
+Two bounds on the wait. The wide one is what a burst may wait, and what many callers who each wait for their answer make
+each other wait. The narrow one holds while more comes than can be done, for then a longer queue answers nobody more: it
+only makes all of them wait. Which of the two holds is told by the work that comes, refused work included.
+"""
+
+import math
+from dataclasses import dataclass
+
+from app.errors import WaitTooLong
+
+_SOON_S, _BY_FAR = 0.25, 1.3
+_STEADY_S, _BY_SOME = 2.0, 1.1
+"""Seconds over which the work that comes is averaged, and how much of it, as a share of what can be done, is too much.
+
+The short average is quick and noisy, the long one steady and late: a closed loop of callers comes to 1.0 in both.
+"""
+
+_MEMORY = 0.9
+_BATCHES = 2
+"""Batches that the narrow bound always leaves room for: threads must not run dry between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The two bounds on the wait of interactive work, in seconds."""
+
+    max_wait_s: float = math.inf
+    overload_wait_s: float = math.inf
+
+
+class _Rate:
+    """Work that comes a second, averaged over the last so many seconds."""
+
+    def __init__(self, over_s: float) -> None:
+        self._over_s = over_s
+        self._rate = 0.0
+        self._at = 0.0
+
+    def add(self, work: float, now: float) -> None:
+        self._rate = self.at(now) + work / self._over_s
+        self._at = now
+
+    def at(self, now: float) -> float:
+        return self._rate * math.exp(min(0.0, self._at - now) / self._over_s)
+
+
+class Admission:
+    """Forecasts waits and refuses what would wait too long; touched by the event loop alone.
+
+    Forecasts are of full batches; how much longer batches really take than the shares of their rows, because they are
+    smaller or the machine is busy, is learnt from each.
+    """
+
+    def __init__(self, threads: int, patience: Patience) -> None:
+        self._threads = threads
+        self._patience = patience
+        self._stretch = 1.0
+        self._batch_s = 0.0
+        self._job_s = 0.0
+        self._soon, self._steady = _Rate(_SOON_S), _Rate(_STEADY_S)
+
+    def ran(self, seconds: float, forecast_s: float) -> None:
+        """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``."""
+        self._batch_s = seconds if not self._batch_s else _smooth(self._batch_s, seconds)
+        if forecast_s > 0:
+            self._stretch = _smooth(self._stretch, min(10.0, seconds / forecast_s))
+
+    def wait_s(self, before_s: float, *, busy: bool) -> float:
+        """Return the forecast wait behind so many thread-seconds of shares; half a batch more where all are busy."""
+        return before_s * self._stretch / self._threads + (self._batch_s / 2 if busy else 0.0)
+
+    def offer(self, now: float, cost_s: float | None = None) -> None:
+        """Count interactive work that came; ``None`` where it is refused before it is known how much it is."""
+        if cost_s is not None:
+            self._job_s = _smooth(self._job_s, cost_s)
+        work_s = (self._job_s if cost_s is None else cost_s) * self._stretch
+        self._soon.add(work_s, now)
+        self._steady.add(work_s, now)
+
+    def limit_s(self, now: float) -> float:
+        """Return how long interactive work may wait at present."""
+        soon, steady = self._soon.at(now) / self._threads, self._steady.at(now) / self._threads
+        if soon <= _BY_FAR and not (soon > 1 and steady > _BY_SOME):
+            return self._patience.max_wait_s
+        return min(self._patience.max_wait_s, max(self._patience.overload_wait_s, _BATCHES * self._batch_s))
+
+    def refuse_wait(self, wait_s: float, now: float) -> None:
+        """Raise ``WaitTooLong`` where interactive work would wait longer than it may at present."""
+        limit_s = self.limit_s(now)
+        if wait_s > limit_s:
+            raise _too_long(wait_s, limit_s, "accepted now")
+
+    def refuse_late(self, wait_s: float, cost_s: float, timeout_s: float) -> None:
+        """Raise ``WaitTooLong`` where a queue would keep work of any class past its deadline.
+
+        Where there is no queue it is tried: a forecast that is wrong mends only by what runs.
+        """
+        needs_s = wait_s + cost_s * self._stretch / self._threads
+        if wait_s > 0 and needs_s > timeout_s:
+            raise _too_long(needs_s, timeout_s, "that this request may take")
+
+
+def _too_long(wait_s: float, limit_s: float, what: str) -> WaitTooLong:
+    wait_ms, limit_ms = math.ceil(wait_s * 1000), math.floor(limit_s * 1000)
+    error = WaitTooLong(f"an answer would have to wait some {wait_ms} ms; expected at most the {limit_ms} ms {what}")
+    error.retry_after_s = max(1, math.ceil(wait_s - limit_s))
+    return error
+
+
+def _smooth(old: float, new: float) -> float:
+    return _MEMORY * old + (1 - _MEMORY) * new

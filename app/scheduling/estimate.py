@@ -1,0 +1,110 @@
+"""What a batch takes, learnt from those that ran.
+
+A recurrent graph costs something a run, something a step (its weights are read at each), something a row and something
+a cell (rows x longest). The four are fitted to the runs of late, so that the figures are those of this machine, with
+whoever else is at work on it, and follow it where that changes.
+"""
+
+import threading
+from collections.abc import Hashable, Sequence
+from weakref import WeakKeyDictionary
+
+_TERMS = range(4)
+_MEMORY = 0.99
+"""What a run still counts for at the next one: the last hundred or so decide."""
+
+_SURPRISE = 0.5
+"""Beyond this share of its forecast an error counts no more: one run that was held up says little of the next."""
+
+_EASE = 0.02
+"""How strongly the figures stay where they are, where the runs of late do not tell them apart."""
+
+_SWEEPS = 4
+_EVERY, _AT_FIRST = 4, 32
+"""Every so many runs the figures are improved, and at each of the first few: it costs more than counting a run."""
+
+Shape = tuple[float, float, float, float]
+
+
+def _shape(rows: int, width: int) -> Shape:
+    """Return what a batch has of each term, scaled so that the four coefficients are of like size."""
+    return 1.0, width / 64, rows / 8, rows * width / 512
+
+
+class RunCost:
+    """Seconds that a run takes by its rows and its width: weighted least squares over the runs of late.
+
+    Errors count as shares of the forecast, those of long runs no more than those of short ones. No coefficient is below
+    zero, so that more work never costs less. One thread at a time may observe; any may ask.
+    """
+
+    def __init__(self, cost: Sequence[float] = (0.0,) * 4) -> None:
+        """Start from the coefficients of another, or from nothing: then a run is forecast to take no time."""
+        self._cost = list(cost)
+        self._squares = [[0.0] * 4 for _ in _TERMS]
+        self._products = [0.0] * 4
+        self._runs = 0
+
+    @property
+    def cost(self) -> Sequence[float]:
+        """The four coefficients: of a run, of 64 steps, of 8 rows and of 512 cells, in seconds."""
+        return tuple(self._cost)
+
+    def seconds(self, rows: int, width: int) -> float:
+        """Return the forecast for a batch of so many rows, padded to ``width`` tokens."""
+        fixed, step, row, cell = self._cost
+        return fixed + step * (width / 64) + row * (rows / 8) + cell * (rows * width / 512)
+
+    def observe(self, rows: int, width: int, seconds: float) -> None:
+        """Learn of a run that took so long."""
+        if seconds <= 0:
+            return
+        shape, forecast = _shape(rows, width), self.seconds(rows, width)
+        if forecast <= 0:
+            self._cost = [seconds / 4 / part for part in shape]
+            forecast = seconds
+        surprise = abs(seconds / forecast - 1)
+        weight = min(1.0, _SURPRISE / surprise if surprise else 1.0) / (forecast * forecast)
+        for at in _TERMS:
+            self._products[at] = _MEMORY * self._products[at] + weight * shape[at] * seconds
+            for other in _TERMS:
+                self._squares[at][other] = _MEMORY * self._squares[at][other] + weight * shape[at] * shape[other]
+        self._runs += 1
+        if self._runs <= _AT_FIRST or self._runs % _EVERY == 0:
+            self._refit()
+
+    def _refit(self) -> None:
+        """Improve one coefficient after the other, from where they are; none falls below zero."""
+        cost = list(self._cost)
+        for _ in range(_SWEEPS):
+            for at in _TERMS:
+                squares = self._squares[at]
+                own = squares[at]
+                ease = _EASE * own
+                rest = sum(squares[other] * cost[other] for other in _TERMS) - own * cost[at]
+                cost[at] = max(0.0, (self._products[at] - rest + ease * cost[at]) / (own + ease))
+        self._cost = cost
+
+
+class RunCosts:
+    """The cost of each lane's runs; of a lane that has not run yet, that of the lane that ran last.
+
+    May be used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._last = RunCost()
+        self._of: WeakKeyDictionary[Hashable, RunCost] = WeakKeyDictionary()  # a version that left takes its own along
+        self._observing = threading.Lock()
+
+    def seconds(self, lane: Hashable, rows: int, width: int) -> float:
+        """Return the forecast for a batch of a lane, zero while nothing is known of any."""
+        return self._of.get(lane, self._last).seconds(rows, width)
+
+    def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> None:
+        """Learn of a lane's run that took so long."""
+        with self._observing:
+            if lane not in self._of:
+                self._of[lane] = RunCost(self._last.cost)
+            self._last = self._of[lane]
+            self._last.observe(rows, width, seconds)

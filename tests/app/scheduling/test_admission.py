@@ -1,0 +1,105 @@
+"""Who may join the queue: by the wait that is forecast, and less while more comes than can be done."""
+
+import pytest
+
+from app.errors import WaitTooLong
+from app.scheduling.admission import Admission, Patience
+
+PATIENT = Patience(max_wait_s=2.0, overload_wait_s=0.01)
+
+
+def offered(admission: Admission, share: float, seconds: float, start: float = 0.0) -> float:
+    """Offer that share of what two threads can do, a job of 2 ms at a time; return when it ended."""
+    now = start
+    while now < start + seconds:
+        admission.offer(now, 0.002)
+        now += 0.001 / share
+    return now
+
+
+def test_a_wait_is_what_goes_before_shared_by_the_threads() -> None:
+    admission = Admission(2, PATIENT)
+    assert admission.wait_s(0.5, busy=False) == 0.25
+
+
+def test_where_all_threads_run_half_a_batch_is_still_to_come() -> None:
+    admission = Admission(2, PATIENT)
+    admission.ran(0.008, 0.008)
+    assert admission.wait_s(0.5, busy=True) == 0.25 + 0.004
+
+
+def test_batches_that_take_longer_than_their_shares_stretch_the_forecast() -> None:
+    admission = Admission(1, PATIENT)
+    for _ in range(100):
+        admission.ran(0.006, 0.003)
+    assert admission.wait_s(1.0, busy=False) == pytest.approx(2.0, rel=0.01)
+
+
+def test_a_wait_beyond_the_bound_is_refused_with_the_time_to_come_back() -> None:
+    admission = Admission(2, PATIENT)
+    admission.refuse_wait(1.9, now=0.0)
+    with pytest.raises(WaitTooLong, match="some 4500 ms; expected at most the 2000 ms") as refused:
+        admission.refuse_wait(4.5, now=0.0)
+    assert refused.value.retry_after_s == 3
+
+
+def test_a_closed_loop_that_keeps_all_threads_busy_is_no_overload() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 1.0, seconds=5.0)
+    assert admission.limit_s(now) == 2.0
+
+
+def test_three_times_what_can_be_done_narrows_the_bound_within_a_tenth_of_a_second() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 0.8, seconds=5.0)
+    now = offered(admission, 3.0, seconds=0.1, start=now)
+    assert admission.limit_s(now) == 0.01
+
+
+def test_a_little_too_much_narrows_it_too_if_it_lasts() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 1.2, seconds=1.0)
+    assert admission.limit_s(now) == 2.0
+    now = offered(admission, 1.2, seconds=6.0, start=now)
+    assert admission.limit_s(now) == 0.01
+
+
+def test_the_bound_is_wide_again_soon_after_a_burst() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 3.0, seconds=2.0)
+    assert admission.limit_s(now) == 0.01
+    now = offered(admission, 0.8, seconds=0.8, start=now)
+    assert admission.limit_s(now) == 2.0
+
+
+def test_the_narrow_bound_leaves_room_for_two_batches() -> None:
+    admission = Admission(2, PATIENT)
+    admission.ran(0.05, 0.05)
+    now = offered(admission, 3.0, seconds=1.0)
+    assert admission.limit_s(now) == pytest.approx(0.1)
+
+
+def test_refused_work_counts_as_the_work_that_it_would_have_been() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 3.0, seconds=1.0)
+    for _ in range(3_000):
+        now += 0.001 / 3
+        admission.offer(now)
+    assert admission.limit_s(now) == 0.01
+
+
+def test_a_deadline_that_the_queue_would_pass_is_refused() -> None:
+    admission = Admission(2, PATIENT)
+    admission.refuse_late(0.2, 0.1, timeout_s=0.3)
+    with pytest.raises(WaitTooLong, match="some 250 ms; expected at most the 240 ms that this request may take"):
+        admission.refuse_late(0.2, 0.1, timeout_s=0.24)
+
+
+def test_where_nothing_waits_a_deadline_is_tried_however_short() -> None:
+    Admission(2, PATIENT).refuse_late(0.0, 9.0, timeout_s=0.001)
+
+
+def test_without_bounds_nothing_is_refused() -> None:
+    admission = Admission(1, Patience())
+    now = offered(admission, 9.0, seconds=1.0)
+    admission.refuse_wait(1e6, now)
