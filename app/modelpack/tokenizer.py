@@ -7,11 +7,12 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.normalize import normalization, versions
+from app.modelpack.plain import PlainCutter
 
 Ids = npt.NDArray[np.int64]
 
@@ -31,8 +32,10 @@ class Tokens:
 class TextTokenizer:
     """Cuts texts for one package; safe to share between threads, since it never changes once made."""
 
-    def __init__(self, tokenizer: Tokenizer, unk_id: int, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, unk_id: int, max_tokens: int, plain: PlainCutter | None = None) -> None:
+        """``plain`` cuts those texts that it can, where no offsets are asked for."""
         self._tokenizer = tokenizer
+        self._plain = plain
         self._unk_id = unk_id
         self._max_tokens = max_tokens
 
@@ -51,25 +54,30 @@ class TextTokenizer:
         tokenizer.encode_special_tokens = True  # a caller's "<s>" is three signs, not the token
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        return cls(tokenizer, spec.unk_id, max_tokens)
+        return cls(tokenizer, spec.unk_id, max_tokens, PlainCutter.of(tokenizer, spec.normalization))
 
     def encode(self, texts: Sequence[str], *, with_offsets: bool = False) -> list[Tokens]:
         """Return one ``Tokens`` a text, in order; ids beyond the package's ``max_tokens`` are cut off at the end."""
-        cut = self._tokenizer.encode_batch if with_offsets else self._tokenizer.encode_batch_fast
-        return [self._tokens(row, with_offsets) for row in cut(list(texts), add_special_tokens=False)]
+        if with_offsets:
+            rows = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            return [self._tokens(row.ids, row.offsets) for row in rows]
+        plain = [self._plain.ids(text) if self._plain is not None else None for text in texts]
+        left = [text for text, ids in zip(texts, plain, strict=True) if ids is None]
+        rest = iter(self._tokenizer.encode_batch_fast(left, add_special_tokens=False) if left else ())
+        return [self._tokens(next(rest).ids if ids is None else ids) for ids in plain]
 
     def pieces(self) -> list[str]:
         """Return each id's piece, in order: what a summary is put together from."""
         known = {number: piece for piece, number in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         return [known.get(number, "") for number in range(self._tokenizer.get_vocab_size())]
 
-    def _tokens(self, row: Encoding, with_offsets: bool) -> Tokens:  # noqa: FBT001 - private
-        ids = np.array(row.ids[: self._max_tokens], np.int64)  # [T]
+    def _tokens(self, whole: list[int], offsets: list[tuple[int, int]] | None = None) -> Tokens:
+        kept = whole[: self._max_tokens]
         return Tokens(
-            ids=ids,
-            truncated=len(row) > self._max_tokens,
-            known=int(np.count_nonzero(ids != self._unk_id)),
-            offsets=row.offsets[: self._max_tokens] if with_offsets else None,
+            ids=np.array(kept, np.int64),  # [T]
+            truncated=len(whole) > self._max_tokens,
+            known=len(kept) - kept.count(self._unk_id),
+            offsets=offsets if offsets is None else offsets[: self._max_tokens],
         )
 
 

@@ -1,0 +1,61 @@
+"""Cuts plain English as a package's tokenizer would, at a quarter of the cost.
+
+Half of what cutting a short text costs are nine passes of normalization, of which a text in plain letters and signs
+needs one: lower case. Such a text is cut by the pattern of version 1, and each of its words is looked up where the
+tokenizer's model has cut it once. Any other text is the tokenizer's. A test holds both equal on texts of all kinds.
+"""
+
+import re
+from collections.abc import Callable
+
+from tokenizers import Tokenizer
+
+VERSION = 1
+"""The normalization whose pattern this is."""
+
+_MAX_WORDS = 1 << 16
+_MAX_WORD_CHARS = 32
+"""Words are kept up to this many and this long: what callers can fill stays bounded, at some 10 MB."""
+
+# no sign that a rule of the normalization is about (quotes, addresses, names, tags), and none of Unicode's class Sk
+_PLAIN = re.compile(r"[A-Za-z0-9\s.,!?;:()\"'$%&*+=#~|\[\]{}\\-]*", re.ASCII)
+_RULED = re.compile(r"''|www\.|[\x0b\x0c\x1c-\x1f]")
+_WORDS = re.compile(r"'(?:s|re|ve|ll|d|m)\b|[a-z]+|[0-9]+|[^\sa-z0-9]+", re.ASCII)
+_WORDS_AND_NOT = re.compile(r"[a-z]+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|[a-z]+|[0-9]+|[^\sa-z0-9]+", re.ASCII)
+
+
+class PlainCutter:
+    """Words that were cut before, by tokenizer; threads may share it, since a word is only ever cut one way."""
+
+    def __init__(self, cut: Callable[[str], tuple[int, ...]]) -> None:
+        """``cut`` gives the ids of one word as the tokenizer's model cuts it."""
+        self._cut = cut
+        self._known: dict[str, tuple[int, ...]] = {}
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, normalization: int) -> "PlainCutter | None":
+        """Return the cutter for a tokenizer, ``None`` where it does more with a text than this knows of."""
+        added = tokenizer.get_added_tokens_decoder().values()
+        if normalization != VERSION or tokenizer.post_processor is not None or not all(t.special for t in added):
+            return None
+        return cls(lambda word: tuple(token.id for token in tokenizer.model.tokenize(word)))
+
+    def ids(self, text: str) -> list[int] | None:
+        """Return the ids of a text, ``None`` where it is not plain."""
+        if _PLAIN.fullmatch(text) is None or _RULED.search(text) is not None:
+            return None
+        lower = text.lower()
+        words = (_WORDS_AND_NOT if "n't" in lower else _WORDS).findall(lower)
+        known = self._known
+        try:
+            return [number for word in words for number in known[word]]
+        except KeyError:
+            return [number for word in words for number in self._of(word)]
+
+    def _of(self, word: str) -> tuple[int, ...]:
+        found = self._known.get(word)
+        if found is None:
+            found = self._cut(word)
+            if len(word) <= _MAX_WORD_CHARS and len(self._known) < _MAX_WORDS:
+                self._known[word] = found
+        return found
