@@ -10,11 +10,12 @@
     │   ├── EmptyText, NoUsableText, TextTooLong
     │   ├── UnsupportedLanguage, AmbiguousModel
     │   └── SummaryError        of summaries alone: OptionOutOfBounds
+    ├── LineError               one line of a bulk stream holds no text: MalformedLine, InvalidLine, LineTooLong
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── Unauthorized, Forbidden
         ├── MalformedJson, InvalidRequest, InvalidInference, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
-        ├── BodyTooLarge, TooManyItems, ItemsFailed
+        ├── BodyTooLarge, TooManyItems, ItemsFailed, StreamIdle
         ├── QueueFull, WaitTooLong, RateLimited, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
@@ -104,6 +105,30 @@ class OptionOutOfBounds(SummaryError):
     code = "option_out_of_bounds"
 
 
+class LineError(SluiceError):
+    """One line of a bulk stream holds no text; the lines around it do."""
+
+    code: ClassVar[str]
+
+
+class MalformedLine(LineError):
+    """A line that is not JSON."""
+
+    code = "malformed_line"
+
+
+class InvalidLine(LineError):
+    """JSON, and neither a text nor an object with one."""
+
+    code = "invalid_line"
+
+
+class LineTooLong(LineError):
+    """More bytes than the service accepts in one line."""
+
+    code = "line_too_long"
+
+
 class RequestError(SluiceError):
     """A whole request is refused, with an HTTP status and a code that never changes."""
 
@@ -155,6 +180,12 @@ class ModelNotFound(RequestError):
     """No package of that name, version or task."""
 
     status, code = 404, "model_not_found"
+
+
+class StreamIdle(RequestError):
+    """The client neither sent nor read for longer than a bulk stream may rest."""
+
+    status, code = 408, "stream_idle"
 
 
 class BodyTooLarge(RequestError):

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from app import __version__
-from app.api import catalogue, health, openapi, predict, refusal, summarize
+from app.api import bulk, catalogue, health, openapi, predict, refusal, summarize
 from app.api.access import access_of, require_scopes
 from app.api.express import Express
 from app.api.guard import Guard
@@ -44,6 +44,7 @@ log = structlog.get_logger("sluice")
 
 _ROUTE_CODES = {
     **{predict.path_of(task): (200, *predict.STATUSES) for task in CLASSIFYING},
+    **dict.fromkeys(sorted(bulk.PATHS), (200, *bulk.STATUSES)),
     summarize.PATH: (200, *predict.STATUSES),
     "/v1/models": (200,),
     "/v1/models/{name}": (200, 404),
@@ -75,15 +76,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.access = access
     refusal.install(app)
     predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
-    protocol = oip.router(parts.answering)
-    for routes in (predictions, summaries):
+    streams, protocol = bulk.router(parts.service, settings), oip.router(parts.answering)
+    for routes in (predictions, summaries, streams):
         app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
     app.router.routes += oip.plain_routes(protocol)
-    for router in (predictions, summaries, catalogue.router(parts.registry), health.router(parts.service), protocol):
+    others = (catalogue.router(parts.registry), health.router(parts.service), protocol)
+    for router in (predictions, summaries, streams, *others):
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
     ledger = Ledger(parts.metrics, routes=frozenset(_ROUTE_CODES) - {OTHER_ROUTE})
-    app.add_middleware(Guard, access=access, ledger=ledger, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Guard, access=access, ledger=ledger, max_body_bytes=settings.max_body_bytes, unbounded=bulk.PATHS
+    )
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))

@@ -12,15 +12,18 @@ from app.errors import (
     ItemError,
     NotReady,
     NoUsableText,
+    QueueFull,
+    RateLimited,
     RequestError,
     TooManyItems,
 )
 from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
+from app.keys.allowance import Unit
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import Task
-from app.modelpack.tokenizer import Tokens
+from app.modelpack.tokenizer import Ids, Tokens
 from app.routing import Router
-from app.runtime.classifier import Classifier
+from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.scheduling.batcher import Answer, Answers, Batcher, Ticket
@@ -33,6 +36,10 @@ Phase = Literal["starting", "ready", "draining"]
 
 _TOKENIZE_INLINE_CHARS = 20_000
 """Beyond about a millisecond of tokenizing, the event loop has better things to do."""
+
+_PATIENCE_S = 86_400.0
+_ROOM_AGAIN_S = 0.02
+"""How soon a patient caller looks again whether the queue has room."""
 
 
 @dataclass(slots=True)
@@ -68,6 +75,7 @@ class Service:
         self.metrics = metrics
         self.phase: Phase = "starting"
         self._failing = False
+        self._drained_at = float("inf")
         self._settings = settings
         self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
@@ -75,7 +83,13 @@ class Service:
     def drain(self) -> None:
         """Take no more work from now on; what is in flight is finished."""
         self.phase = "draining"
+        self._drained_at = min(self._drained_at, time.monotonic())
         self.metrics.ready.set(0)
+
+    @property
+    def draining_s(self) -> float:
+        """For how many seconds it has been draining, below 0 while it does not."""
+        return time.monotonic() - self._drained_at
 
     def set_failing(self, failing: bool) -> None:  # noqa: FBT001 - a setter
         """Say whether the models hang again and again: then readiness says no, and requests are tried all the same."""
@@ -102,8 +116,11 @@ class Service:
         self.refuse_unless_ready()
         if len(query.texts) > self._settings.max_items:
             raise TooManyItems(f"inputs has {len(query.texts)} texts; expected at most {self._settings.max_items}")
-        if query.allowance is not None:
-            query.allowance.take("items", len(query.texts))
+        return await self.answer_admitted(task, query)
+
+    async def answer_admitted(self, task: Task, query: Query) -> Reply:
+        """Answer as ``answer`` does, however many texts and while draining too: a stream was admitted at its head."""
+        await self._take(query, "items", len(query.texts))
         reply = Reply()
         groups = self._route(task, query, reply)
         await together([self._group(task, query, model, items, reply) for model, items in groups.items()])
@@ -185,10 +202,9 @@ class Service:
         if not ready:
             return
         rows = [tokens.ids for item in ready for tokens in _all_tokens(item)]
-        if query.allowance is not None:
-            query.allowance.take("tokens", sum(len(row) for row in rows))
+        await self._take(query, "tokens", sum(map(len, rows)))
         lane = model.explained if query.explain else model.plain
-        answers = await self._batcher.submit(lane, rows, self._settings.timeout_ms / 1000)
+        answers = await self._submit(query, lane, rows)
         self._collect(task, query, ready, answers, reply)
 
     def _collect(self, task: Task, query: Query, items: list[_Item], answers: Answers, reply: Reply) -> None:
@@ -199,6 +215,28 @@ class Service:
         for item in items:
             reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
         self.metrics.items.labels(model.name, model.version, task, "ok").inc(len(items))
+
+    async def _take(self, query: Query, unit: Unit, count: int) -> None:
+        """Use up the caller's allowance; ``RateLimited`` where it does not hold as much and nobody would wait."""
+        while query.allowance is not None:
+            try:
+                query.allowance.take(unit, count)
+            except RateLimited as limited:
+                if not query.patient or count > query.allowance.most(unit):
+                    raise
+                await asyncio.sleep(limited.retry_after_s or 1)
+            else:
+                return
+
+    async def _submit(self, query: Query, lane: GraphLane, rows: list[Ids]) -> Answers:
+        timeout_s = _PATIENCE_S if query.patient else self._settings.timeout_ms / 1000
+        while True:
+            try:
+                return await self._batcher.submit(lane, rows, timeout_s, priority=query.priority)
+            except QueueFull:
+                if not query.patient:
+                    raise
+            await asyncio.sleep(_ROOM_AGAIN_S)
 
     async def _tokenized(
         self, task: Task, query: Query, model: Classifier, items: list[_Item], reply: Reply

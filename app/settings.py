@@ -85,6 +85,14 @@ class Settings(BaseSettings):
     )
     drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")
+    bulk_rows: int = Field(1024, ge=1, description="Lines of one bulk stream that may be under way at once.")
+    bulk_idle_s: float = Field(
+        60.0, gt=0, description="Seconds that a bulk stream's client may neither send nor read; then the stream ends."
+    )
+    max_bulk_streams: int = Field(8, ge=1, description="Bulk streams open at once; another gets 429.")
+    max_bulk_line_bytes: int = Field(
+        1 << 20, ge=1, description="Bytes of a line of a bulk stream; more is that line's line_too_long."
+    )
     max_items: int = Field(128, ge=1, description="Texts in one request; more gets 413.")
     max_item_chars: int = Field(100_000, ge=1, description="Characters in one text; more is that item's text_too_long.")
     max_sentences: int = Field(

@@ -89,6 +89,7 @@ _ERRORS = {
     "invalid_request": "inputs is missing; expected a text or a list of texts",
     "unsupported_media_type": "Content-Type is 'text/plain'; expected application/json",
     "route_not_found": "GET /v1/nothing is not served here; expected a route of GET /docs",
+    "stream_idle": "the client read nothing for 60 s; expected it to send and to read meanwhile",
     "method_not_allowed": "GET /v1/sentiment is not served here; expected a route of GET /docs",
     "model_not_found": "model 'sentiment-xx' is not here; expected one of ['sentiment-en']",
     "body_too_large": "the body has 2097152 bytes; expected at most 1048576",

@@ -1,5 +1,6 @@
 """In front of every route: request id, key, body limit, one log line, one count, and no trace that leaks."""
 
+import sys
 import time
 
 import structlog
@@ -20,11 +21,20 @@ _DISCARD_BODIES = 16
 class Guard:
     """The outermost layer; every HTTP request passes it once."""
 
-    def __init__(self, app: ASGIApp, access: Access, ledger: Ledger, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        ledger: Ledger,
+        max_body_bytes: int,
+        unbounded: frozenset[str] = frozenset(),
+    ) -> None:
+        """``unbounded`` are the paths that bound what they read themselves."""
         self._app = app
         self._access = access
         self._ledger = ledger
         self._max_body_bytes = max_body_bytes
+        self._unbounded = unbounded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -35,7 +45,7 @@ class Guard:
         trace = Trace(request_id(headers), time.perf_counter())
         put_trace(scope, trace)
         answer = _Answer(send, trace)
-        body = _Body(receive, self._max_body_bytes)
+        body = _Body(receive, sys.maxsize if scope["path"] in self._unbounded else self._max_body_bytes)
         self._ledger.open()
         try:
             self._access.admit(scope, headers, trace)

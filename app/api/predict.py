@@ -138,7 +138,7 @@ def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
     return {
         "model": head and head.model,
         "version": head and head.version,
-        "results": [_result(result, head) for result in reply.results],
+        "results": [result_body(result, head) for result in reply.results],
         "errors": [failure_body(failure) for failure in reply.failures],
         "timings_ms": {
             "tokenize": milliseconds(reply.timings.tokenize),
@@ -149,7 +149,8 @@ def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
     }
 
 
-def _result(result: Result, head: Result | None) -> dict[str, Any]:
+def result_body(result: Result, head: Result | None) -> dict[str, Any]:
+    """Return the JSON of one text's answer; its package is named where it is another than that of ``head``."""
     body: dict[str, Any] = {
         "index": result.index,
         **_classified(result.answer),

@@ -6,6 +6,7 @@ would never see its bucket filled.) A bucket holds a minute's worth.
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +65,11 @@ class Allowance:
         bucket = self._buckets.get(unit)
         if bucket is not None and count:
             bucket.take(count)
+
+    def most(self, unit: Unit) -> int:
+        """Return how much may be taken at once, and in a minute; without a limit more than there can be."""
+        bucket = self._buckets.get(unit)
+        return bucket.per_minute if bucket is not None else sys.maxsize
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10)."""

@@ -14,6 +14,8 @@ from app.settings import Settings
 from tests.packages import PACKAGES
 
 ROOT = Path(__file__).parents[2]
+OF_STREAMS = {"stream_idle"}
+"""Codes that a bulk stream alone can meet."""
 
 
 def test_importing_the_service_loads_no_torch_and_no_training() -> None:
@@ -43,14 +45,17 @@ def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer
             for answer in paths[f"/v1/{task}"]["post"]["responses"].values()
             for name in answer["content"]["application/json"].get("examples", {})
         }
-        assert codes(RequestError).keys() | set(item_codes(of_summaries=False)) <= shown
+        assert codes(RequestError).keys() - OF_STREAMS | set(item_codes(of_summaries=False)) <= shown
         assert "option_out_of_bounds" not in shown
     shown = {
         name
         for answer in paths["/v1/summarize"]["post"]["responses"].values()
         for name in answer.get("content", {}).get("application/json", {}).get("examples", {})
     }
-    assert codes(RequestError).keys() | set(item_codes(of_summaries=True)) <= shown
+    assert codes(RequestError).keys() - OF_STREAMS | set(item_codes(of_summaries=True)) <= shown
+    assert (
+        "stream_idle" in paths["/v1/topic/bulk"]["post"]["responses"]["408"]["content"]["application/json"]["examples"]
+    )
 
 
 def test_the_documentation_has_a_worked_request_of_every_task_and_names_each_once() -> None:
@@ -68,7 +73,9 @@ def test_every_route_is_documented_with_a_worked_answer() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
     others = {"/v1/models", "/v1/models/{name}", "/health/live", "/health/ready", "/metrics"}
     protocol = STATUSES_BY_PATH.keys() - {"/v2/"}
-    assert set(paths) == {"/v1/sentiment", "/v1/topic", "/v1/classify", "/v1/summarize"} | others | protocol
+    streams = {f"/v1/{task}/bulk" for task in CLASSIFYING}
+    predictions = {"/v1/sentiment", "/v1/topic", "/v1/classify", "/v1/summarize"}
+    assert set(paths) == predictions | streams | others | protocol
     for operations in paths.values():
         for operation in operations.values():
             assert operation["summary"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ItemError, RequestError, codes
+from app.errors import ItemError, LineError, RequestError, codes
 from app.main import create_app
 from app.metrics import DROPS, REJECTIONS, Metrics
 from app.modelpack.manifest import Manifest
@@ -63,6 +63,7 @@ def test_every_error_code_is_documented_with_its_status_and_none_else() -> None:
     assert set(
         re.findall(r"^\| `(\w+_text|text_\w+|\w+_language|\w+_model|option_\w+)` \|", text, re.MULTILINE)
     ) == set(codes(ItemError))
+    assert set(re.findall(r"^\| `(\w+_line|line_\w+)` \|", text, re.MULTILINE)) == set(codes(LineError))
 
 
 def test_every_field_of_a_manifest_is_documented() -> None:
