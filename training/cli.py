@@ -55,6 +55,7 @@ PackagePath = Annotated[Path, typer.Argument(help="models/<name> or models/<name
 Precisions = Annotated[Literal["auto", "int8", "fp32"], typer.Option(help="auto takes what the service would.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch takes.")]
 Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint, if there is one.")]
+On = Annotated[Accelerator, typer.Option("--accelerator", help="What the recurrent network trains on.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -77,16 +78,17 @@ def pretrain(
     runs: Runs = Path("runs"),
     threads: Threads = 0,
     resume: Resume = True,
+    accelerator: On = "cpu",
 ) -> None:
     """Fit a language model on all text of the run, for `train` to start from; needs [pretrain] in the config."""
     training.train.prepare_torch(threads)
     with _complaints():
         if verbs := verbs_of(config):
-            verbs.pretrain(config, runs, _say, resume=resume)
+            verbs.pretrain(config, runs, _say, resume=resume, machines=Machines(accelerator))
             return
     run = _load(config)
     with _complaints():
-        training.pretrain.pretrain(run, _paths(run, runs), _say, resume=resume)
+        training.pretrain.pretrain(run, _paths(run, runs), _say, resume=resume, machines=Machines(accelerator))
 
 
 @app.command()
@@ -108,7 +110,7 @@ def train(
     runs: Runs = Path("runs"),
     threads: Threads = 0,
     resume: Resume = True,
-    accelerator: Annotated[Accelerator, typer.Option(help="What the recurrent branch trains on.")] = "cpu",
+    accelerator: On = "cpu",
     devices: Annotated[int, typer.Option(min=1, help="Of them on each node, a process each.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each.")] = 1,
     table: Annotated[
@@ -151,7 +153,7 @@ def train(
             )
             typer.echo(make(request, _say))
         elif config is not None and (verbs := verbs_of(config)):
-            verbs.train(config, runs, _say, resume=resume)
+            verbs.train(config, runs, _say, resume=resume, machines=Machines(accelerator, devices, nodes))
         elif config is not None:
             run = load(config)
             paths = _paths(run, runs)

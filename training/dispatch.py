@@ -8,9 +8,9 @@ from types import ModuleType
 from training.config import read_table
 
 # Imported when asked for, so that a verb of one task does not wait for the others' libraries. Each module offers
-# prepare(config, data, runs, say), train(config, runs, say, *, resume), export(config, runs, say) and
-# pack(config, data, runs, models, *, split, say), all given the run's TOML file; pretrain(config, runs, say, *, resume)
-# where there is such a stage.
+# prepare(config, data, runs, say), train(config, runs, say, *, resume, machines), export(config, runs, say) and
+# pack(config, data, runs, models, *, split, say), all given the run's TOML file; pretrain(config, runs, say, *, resume,
+# machines) where there is such a stage.
 VERBS: Mapping[str, str] = {"extract": "training.extractive.verbs", "summarize": "training.summarize.verbs"}
 
 

@@ -36,6 +36,7 @@ from training.prepare import dev as open_dev
 from training.prepare import texts as open_texts
 from training.progress import progress
 from training.quiet import quiet
+from training.trainer import ONE_CPU, Machines
 
 DEV_WINDOWS = 256
 BETAS = (0.9, 0.98)
@@ -138,7 +139,14 @@ class Pretrained:
     perplexities: list[float]
 
 
-def pretrain(config: RunConfig, paths: RunPaths, say: Callable[[str], None], *, resume: bool = True) -> Pretrained:
+def pretrain(
+    config: RunConfig,
+    paths: RunPaths,
+    say: Callable[[str], None],
+    *,
+    resume: bool = True,
+    machines: Machines = ONE_CPU,
+) -> Pretrained:
     """Fit the language model and write the encoder's weights; `RunError` where the config has no [pretrain]."""
     settings = _settings(config)
     tokens = stream(open_texts(config, paths), config.seed)
@@ -149,7 +157,7 @@ def pretrain(config: RunConfig, paths: RunPaths, say: Callable[[str], None], *, 
     model = language_model(branch, tokens, settings)
     training = Pretraining(model, settings, steps=len(windows) * settings.epochs, seed=config.seed)
     last = paths.pretraining if resume and paths.pretraining.exists() else None
-    trainer = open_trainer(settings, paths)
+    trainer = open_trainer(settings, paths, machines)
     with quiet():
         trainer.fit(training, windows, ckpt_path=last)
         trainer.save_checkpoint(paths.pretraining)
@@ -230,12 +238,13 @@ def perplexities(model: LanguageModel, tokens: NDArray[np.int32], settings: Pret
     return [round(math.exp(float(sum(column)) / places), 2) for column in zip(*sums, strict=True)]
 
 
-def open_trainer(settings: PretrainConfig, paths: RunPaths) -> pl.Trainer:
+def open_trainer(settings: PretrainConfig, paths: RunPaths, machines: Machines = ONE_CPU) -> pl.Trainer:
     """Return the trainer of a language model, which keeps one checkpoint."""
     bar = progress()
     return pl.Trainer(
-        accelerator="cpu",
-        precision=precision_for(settings.precision),
+        accelerator=machines.accelerator,
+        devices=machines.devices,
+        precision=precision_for(settings.precision, machines.accelerator),
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         log_every_n_steps=20,

@@ -24,7 +24,7 @@ from training.prepare import dev as open_dev
 from training.prepare import sources as open_sources
 from training.pretrain import load_encoder
 from training.quiet import quiet
-from training.trainer import Machines, first_process, open_trainer
+from training.trainer import ONE_CPU, Machines, first_process, open_trainer
 
 # What a fit depends on; the card's words are not among it.
 SETTINGS: Any = {
@@ -40,7 +40,6 @@ SETTINGS: Any = {
     "auxiliary": True,
 }
 Say = Callable[[str], None]
-ONE_CPU = Machines()
 
 
 def prepare_torch(threads: int) -> None:

@@ -35,6 +35,9 @@ class Machines:
         return "ddp_find_unused_parameters_true" if freezes else "ddp"
 
 
+ONE_CPU = Machines()
+
+
 def first_process() -> bool:
     """Return whether this is the process that keeps the run's files, before Lightning has started any other."""
     # Until then, what Lightning will start on another machine has that machine's rank and none of its own.

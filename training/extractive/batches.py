@@ -20,8 +20,7 @@ Plan = tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]
 class DocumentBatch(NamedTuple):
     """ids int64[N, T] and lens int64[N] of all sentences, counts int64[B] of each document's, labels float32[B, S].
 
-    gains float32[B, S] is the ROUGE that each sentence has alone. `rows` are the documents themselves, for what ROUGE
-    says of sets of their sentences.
+    gains float32[B, S] is the ROUGE that each sentence has alone; `scorers` tell it of sets of a document's sentences.
     """
 
     ids: Tensor
@@ -29,7 +28,7 @@ class DocumentBatch(NamedTuple):
     counts: Tensor
     labels: Tensor
     gains: Tensor
-    rows: tuple[Row, ...]
+    scorers: tuple[SetScorer, ...]
 
 
 def batch_of(rows: Sequence[Row]) -> DocumentBatch:
@@ -40,9 +39,10 @@ def batch_of(rows: Sequence[Row]) -> DocumentBatch:
     gains = torch.zeros_like(labels)  # [B, S]
     for at, row in enumerate(rows):
         labels[at, : len(row.labels)] = torch.from_numpy(row.labels.astype(np.float32))
-        alone = SetScorer(row.words, [row.summary]).alone()
-        gains[at, : len(row.labels)] = torch.from_numpy(alone.astype(np.float32))
-    return DocumentBatch(ids, lens, counts, labels, gains, tuple(rows))
+    scorers = tuple(SetScorer(row.words, [row.summary]) for row in rows)
+    for at, scorer in enumerate(scorers):
+        gains[at, : scorer.size] = torch.from_numpy(scorer.alone().astype(np.float32))
+    return DocumentBatch(ids, lens, counts, labels, gains, scorers)
 
 
 class DevDocuments:

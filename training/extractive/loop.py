@@ -63,7 +63,7 @@ class ExtractTraining(pl.LightningModule):
     def training_step(self, batch: DocumentBatch, _index: int) -> Tensor:
         """Return the loss of one batch."""
         torch.manual_seed((self._config.seed << 32) + self.global_step)
-        hidden = torch.rand(batch.ids.shape) < self._config.model.word_dropout  # [N, T]
+        hidden = torch.rand(batch.ids.shape, device=batch.ids.device) < self._config.model.word_dropout  # [N, T]
         logits = self.network(batch.ids.masked_fill(hidden, UNK_ID), batch.lens, batch.counts).float()  # [B, S]
         loss = label_loss(logits, batch)  # []
         if self._fit.gain_weight:
@@ -72,14 +72,14 @@ class ExtractTraining(pl.LightningModule):
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         if self._fit.reward_weight and self.done >= self._fit.reward_from:
             loss = loss + self._fit.reward_weight * reward_loss(
-                logits, batch.counts, batch.rows, self._most, self._fit.samples
+                logits, batch.counts, batch.scorers, self._most, self._fit.samples
             )
         return loss
 
     def transfer_batch_to_device(
         self, batch: DocumentBatch, device: torch.device, dataloader_idx: int
     ) -> DocumentBatch:
-        """Move the tensors of a batch and leave its rows alone, which Lightning would take apart."""
+        """Move the tensors of a batch and leave its scorers alone, which Lightning would take apart."""
         del dataloader_idx
         return DocumentBatch(
             batch.ids.to(device),
@@ -87,7 +87,7 @@ class ExtractTraining(pl.LightningModule):
             batch.counts.to(device),
             batch.labels.to(device),
             batch.gains.to(device),
-            batch.rows,
+            batch.scorers,
         )
 
     def on_train_start(self) -> None:
@@ -166,14 +166,14 @@ class ExtractTraining(pl.LightningModule):
 
 def label_loss(logits: Tensor, batch: DocumentBatch) -> Tensor:
     """Return float32[], the binary cross-entropy of the labels float32[B, S], every document counting alike."""
-    mask = torch.arange(logits.shape[1]) < batch.counts.unsqueeze(1)  # [B, S]
+    mask = torch.arange(logits.shape[1], device=logits.device) < batch.counts.unsqueeze(1)  # [B, S]
     losses = nn.functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")  # [B, S]
     return ((losses * mask).sum(dim=1) / batch.labels.sum(dim=1).clamp(min=1.0)).mean()  # []
 
 
 def gain_loss(logits: Tensor, batch: DocumentBatch, temperature: float) -> Tensor:
     """Return float32[], how far the scores' shares are from those of each sentence's own ROUGE (Cao et al. 2007)."""
-    beyond = torch.arange(logits.shape[1]) >= batch.counts.unsqueeze(1)  # [B, S]
+    beyond = torch.arange(logits.shape[1], device=logits.device) >= batch.counts.unsqueeze(1)  # [B, S]
     wanted = (batch.gains / temperature).masked_fill(beyond, NEVER).softmax(dim=1)  # [B, S]
     shares = logits.masked_fill(beyond, NEVER).log_softmax(dim=1)  # [B, S]
     return -(wanted * shares).sum(dim=1).mean()  # []

@@ -19,7 +19,7 @@ from training.models.extractor import Extractor
 from training.paths import RunPaths
 from training.plots import learning_curves
 from training.quiet import quiet
-from training.trainer import Machines, open_trainer
+from training.trainer import ONE_CPU, Machines, open_trainer
 
 # What a fit depends on, but for how long it may take; the card's words and the way the package quotes are not among it.
 SETTINGS: Any = {
@@ -34,7 +34,9 @@ SETTINGS: Any = {
 Say = Callable[[str], None]
 
 
-def train(config: ExtractConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
+def train(
+    config: ExtractConfig, paths: RunPaths, say: Say, *, resume: bool = True, machines: Machines = ONE_CPU
+) -> None:
     """Fit and save the network with the best dev score; with `resume`, go on from the last checkpoint.
 
     `RunError` where the run that is there was begun with other settings.
@@ -42,7 +44,7 @@ def train(config: ExtractConfig, paths: RunPaths, say: Say, *, resume: bool = Tr
     if not resume:
         _forget(paths)
     _same_settings(config, paths)
-    training = _fit(new_network(config, paths), config, paths, resume=resume)
+    training = _fit(new_network(config, paths), config, paths, resume=resume, machines=machines)
     save_model(averaged_network(training), str(paths.network))
     report = {
         "seconds": round(training.seconds, 1),
@@ -71,7 +73,9 @@ def load_network(config: ExtractConfig, paths: RunPaths) -> Extractor:
     return network.eval()
 
 
-def _fit(network: Extractor, config: ExtractConfig, paths: RunPaths, *, resume: bool) -> ExtractTraining:
+def _fit(
+    network: Extractor, config: ExtractConfig, paths: RunPaths, *, resume: bool, machines: Machines
+) -> ExtractTraining:
     batches = TrainDocuments(training_documents(config, paths), config.loop, config.seed)
     dev = {
         one.name: DevSet(
@@ -86,7 +90,7 @@ def _fit(network: Extractor, config: ExtractConfig, paths: RunPaths, *, resume: 
     last = paths.last if resume and paths.last.exists() else None
     loaders = [one.batches for one in dev.values()]
     with quiet(), paths.log.open("a", encoding="utf-8", buffering=1) as log:
-        trainer = open_trainer(loop, paths, log, machines=Machines(), watchers=())
+        trainer = open_trainer(loop, paths, log, machines=machines, watchers=())
         trainer.fit(training, batches, loaders, ckpt_path=last)
         # Where the run ended, so that a second `train` finds nothing left to do.
         trainer.save_checkpoint(paths.last)

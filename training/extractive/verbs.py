@@ -10,6 +10,7 @@ from training.extractive import pack as packing
 from training.extractive import prepare as preparing
 from training.extractive import train as training
 from training.paths import RunPaths
+from training.trainer import Machines
 
 Say = Callable[[str], None]
 
@@ -20,11 +21,11 @@ def prepare(config: Path, data: Path, runs: Path, say: Say) -> None:
     preparing.prepare(run, data, RunPaths(runs / run.name), say)
 
 
-def train(config: Path, runs: Path, say: Say, *, resume: bool) -> None:
+def train(config: Path, runs: Path, say: Say, *, resume: bool, machines: Machines) -> None:
     """Fit the network."""
     run = configs.load(config)
     paths = RunPaths(runs / run.name)
-    training.train(run, paths, say, resume=resume)
+    training.train(run, paths, say, resume=resume, machines=machines)
     shutil.copyfile(config, paths.config)
 
 

@@ -61,7 +61,7 @@ class Extractor(nn.Module):
         ids int64[N, T] and lens int64[N] are the sentences of all documents, one after the other.
         """
         read = self.read_in_chunks(ids, lens)
-        mask = torch.arange(int(counts.max())) < counts.unsqueeze(1)  # [B, S]
+        mask = torch.arange(int(counts.max()), device=counts.device) < counts.unsqueeze(1)  # [B, S]
         features = _padded(self.output_dropout(read.features), mask)  # [B, S, F]
         states = self.sentences(features, counts)  # [B, S, 2 H]
         return self.logits(features, states, _padded(read.content, mask), mask)  # [B, S]

@@ -28,6 +28,20 @@ class Stepped(NamedTuple):
     coverage: Tensor
 
 
+class Moved(NamedTuple):
+    """What a step knows before the best are taken; state and coverage as in `Stepped`.
+
+    chances float32[R, K, V] of the next token, over that of writing, and 0 where a token may not be; written
+    float32[R, K, V] is the part of them that is not copied; gate float32[R, K, 1], the logit of writing.
+    """
+
+    chances: Tensor
+    written: Tensor
+    gate: Tensor
+    state: Tensor
+    coverage: Tensor
+
+
 class PointerStep(nn.Module):
     """A network's decoder, one step at a time, with what may be written told by id.
 
@@ -67,6 +81,25 @@ class PointerStep(nn.Module):
         so far; memory float32[R, S, D], keys float32[R, S, A], ids int64[R, S] and lens int64[R] are the sources';
         banned int64[R, K, N] must not be next, -1 being none; free float32[R]; k int64[1].
         """
+        moved = self.next(tokens, state, coverage, memory, keys, ids, lens, banned, free)
+        best, best_ids = moved.chances.topk(k, dim=2)  # type: ignore[arg-type]  # [R, K, k]
+        share = 1 - moved.written.gather(2, best_ids) / best.clamp_min(LEAST)  # [R, K, k]
+        logps = (best.log() - functional.softplus(-moved.gate)).clamp_max(0.0)  # [R, K, k]
+        return Stepped(best_ids, logps, share.clamp(0.0, 1.0), moved.state, moved.coverage)
+
+    def next(  # noqa: PLR0917 - as `forward`
+        self,
+        tokens: Tensor,
+        state: Tensor,
+        coverage: Tensor,
+        memory: Tensor,
+        keys: Tensor,
+        ids: Tensor,
+        lens: Tensor,
+        banned: Tensor,
+        free: Tensor,
+    ) -> Moved:
+        """Take a step and return the chances of every next token; arguments as in `forward`."""
         network = self.network
         hidden, cell, upper_hidden, upper_cell = state.chunk(PARTS, dim=2)  # [R, K, D] each
         embedded = network.embedding(tokens)  # [R, K, E]
@@ -88,11 +121,8 @@ class PointerStep(nn.Module):
         mixed = written.scatter_add(2, _spread(ids, attention), copying * attention)  # [R, K, V]
         closed = self._closed(banned)  # [R, K, N + C]
         chances = mixed.scatter(2, closed, torch.zeros_like(closed, dtype=mixed.dtype))  # [R, K, V]
-        best, best_ids = chances.topk(k, dim=2)  # type: ignore[arg-type]  # [R, K, k]
-        share = 1 - written.gather(2, best_ids) / best.clamp_min(LEAST)  # [R, K, k]
         next_state = torch.cat([asked, cell, found, upper_cell], dim=2)  # [R, K, 4 D]
-        logps = (best.log() - functional.softplus(-gate)).clamp_max(0.0)  # [R, K, k]
-        return Stepped(best_ids, logps, share.clamp(0.0, 1.0), next_state, coverage + attention)
+        return Moved(chances, written, gate, next_state, coverage + attention)
 
     def _closed(self, banned: Tensor) -> Tensor:
         """Return banned int64[R, K, N] and what can never follow, int64[R, K, N + C]; for -1 stands one of those."""

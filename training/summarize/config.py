@@ -71,7 +71,8 @@ class StageConfig(_Strict):
 
     A batch has at most `max_rows` rows and `max_cells` = rows x (longest source + `target_cost` x longest target).
     With `minutes` the schedule goes by the clock where that is ahead of the steps, and the stage ends with it.
-    The loss of coverage counts `coverage` from the share `coverage_from` of the stage on.
+    The loss of coverage counts `coverage` from the share `coverage_from` of the stage on, and `reward_weight` parts of
+    reinforcement on ROUGE (Paulus et al. 2018) from the share `reward_from` on.
     """
 
     epochs: Positive
@@ -88,6 +89,8 @@ class StageConfig(_Strict):
     label_smoothing: Share = 0.0
     coverage: NotNegative = 0.0
     coverage_from: Share = 0.0
+    reward_weight: NotNegative = 0.0
+    reward_from: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     ema_decay: Share = 0.999
     dev_rows: Positive = 100
     patience: Positive = 4

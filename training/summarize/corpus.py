@@ -37,6 +37,34 @@ class Ragged:
 
 
 @dataclass(frozen=True, slots=True)
+class Documents:
+    """Documents to pre-train on, cut into sentences: document d has those from `starts[d]` up to `starts[d + 1]`."""
+
+    sentences: Ragged
+    starts: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, documents: Sequence[Sequence[Row]], kinds: Sequence[int]) -> "Documents":
+        """Lay documents end to end."""
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in documents])]).astype(np.int64)
+        rows = [sentence for document in documents for sentence in document]
+        return cls(Ragged.of(rows), starts, np.array(kinds, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def document(self, index: int) -> list[Row]:
+        """Sentences of one document."""
+        return [self.sentences.row(at) for at in range(self.starts[index], self.starts[index + 1])]
+
+    def save(self, path: Path) -> None:
+        """Write as .npz, without pickle."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, ids=self.sentences.ids, ends=self.sentences.starts, starts=self.starts, kinds=self.kinds)
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
     """Sources, what is to be written for each (with its end, where it was not cut), and each row's kind token's id."""
 
@@ -69,6 +97,12 @@ class Pairs:
             target_starts=self.targets.starts,
             kinds=self.kinds,
         )
+
+
+def load_documents(path: Path) -> Documents:
+    """Read what `Documents.save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Documents(Ragged(arrays["ids"], arrays["ends"]), arrays["starts"], arrays["kinds"])
 
 
 def load(path: Path) -> Pairs:

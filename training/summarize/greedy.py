@@ -25,9 +25,9 @@ def greedy(
     rows = len(lens)
     state = source.state.float().unsqueeze(1)  # [B, 1, 4 D]
     memory, keys = source.memory.float(), source.keys.float()
-    coverage = torch.zeros(rows, 1, ids.shape[1])  # [B, 1, S]
-    tokens = torch.full((rows, 1), BOS_ID)  # [B, 1]
-    banned, freedom, k = torch.full((rows, 1, 1), -1), torch.full((rows,), float(free)), torch.tensor([1])
+    coverage = memory.new_zeros(rows, 1, ids.shape[1])  # [B, 1, S]
+    tokens = ids.new_full((rows, 1), BOS_ID)  # [B, 1]
+    banned, freedom, k = ids.new_full((rows, 1, 1), -1), memory.new_full((rows,), float(free)), torch.tensor([1])
     found: list[list[int]] = [[] for _ in range(rows)]
     going = set(range(rows))
     for _ in range(max_tokens):

@@ -26,7 +26,9 @@ from training.summarize.batches import DevPairs, PairBatch
 from training.summarize.config import StageConfig
 from training.summarize.greedy import greedy, step_of
 from training.summarize.loss import losses
+from training.summarize.reward import SelfCritic
 from training.summarize.vocabulary import UNK_ID, text_of
+from training.trainer import Machines
 
 BETAS = (0.9, 0.98)
 
@@ -80,11 +82,12 @@ class PointerTraining(pl.LightningModule):
         self._seed = seed
         self._max_summary_tokens = max_summary_tokens
         self._told: dict[str, _Told] = {}
+        self._critic: SelfCritic | None = None
 
     def training_step(self, batch: PairBatch, _index: int) -> Tensor:
         """Return the loss of one batch; what is drawn on the way is a function of seed and step."""
         torch.manual_seed((self._seed << 32) + self.global_step)
-        hidden = torch.rand(batch.inputs.shape) < self.network.config.word_dropout  # [B, T]
+        hidden = torch.rand(batch.inputs.shape, device=batch.inputs.device) < self.network.config.word_dropout  # [B, T]
         hidden[:, 0] = False
         decoded = self.network(batch.ids, batch.lens, batch.kinds, batch.inputs.masked_fill(hidden, UNK_ID))
         found = losses(self.network, decoded, batch, self._config.label_smoothing)
@@ -92,7 +95,11 @@ class PointerTraining(pl.LightningModule):
         self.log("train/coverage", found.coverage)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         covering = self._config.coverage if self.past() >= self._config.coverage_from else 0.0
-        return found.smoothed + covering * found.coverage
+        loss = found.smoothed + covering * found.coverage
+        if self._config.reward_weight and self.past() >= self._config.reward_from:
+            self._critic = self._critic or SelfCritic(self.network, self._tokenizer)
+            loss = loss + self._config.reward_weight * self._critic.loss(batch)
+        return loss
 
     def past(self) -> float:
         """Return the share of the stage that is over, by steps or by the clock, whichever is further."""
@@ -136,7 +143,11 @@ class PointerTraining(pl.LightningModule):
         told.nats += float(found.plain) * int(batch.counted.sum())
         told.tokens += int(batch.counted.sum())
         written = greedy(
-            step_of(network, self._tokenizer), batch.ids, batch.lens, batch.kinds, max_tokens=self._max_summary_tokens
+            step_of(network, self._tokenizer).to(self.device),
+            batch.ids,
+            batch.lens,
+            batch.kinds,
+            max_tokens=self._max_summary_tokens,
         )
         for row, ids in zip(dev.batches.order[index], written, strict=True):
             text = text_of(self._tokenizer, ids)
@@ -193,12 +204,15 @@ def averaged_network(training: PointerTraining) -> PointerGenerator:
     return module.eval()
 
 
-def open_trainer(config: StageConfig, paths: RunPaths, log: TextIO) -> pl.Trainer:
+def open_trainer(config: StageConfig, paths: RunPaths, log: TextIO, machines: Machines) -> pl.Trainer:
     """Return the trainer of a stage, whose files are below `paths`; `log` gets the lines of progress."""
     bar = progress()
     return pl.Trainer(
-        accelerator="cpu",
-        precision=precision_for(config.precision),
+        accelerator=machines.accelerator,
+        devices=machines.devices,
+        num_nodes=machines.nodes,
+        strategy=machines.strategy(freezes=False),
+        precision=precision_for(config.precision, machines.accelerator),
         max_epochs=config.epochs,
         num_sanity_val_steps=0,
         log_every_n_steps=20,

@@ -20,8 +20,26 @@ class Losses(NamedTuple):
     coverage: Tensor
 
 
+class Costs(NamedTuple):
+    """Of the N tokens that count: nats plain float32[N], of writing each written float32[N], features float32[N, E]."""
+
+    plain: Tensor
+    written: Tensor
+    features: Tensor
+
+
 def losses(network: PointerGenerator, decoded: Decoded, batch: PairBatch, smoothing: float) -> Losses:
     """Return the losses of a batch that was decoded by the network."""
+    counted = batch.counted  # [B, T]
+    plain, written, features = token_costs(network, decoded, batch)
+    wanted = batch.targets[counted]  # [N]
+    smoothed = (1 - smoothing) * plain + smoothing * _spread(network, features, wanted, written) if smoothing else plain
+    twice = torch.minimum(decoded.attention, decoded.coverage).sum(dim=2)[counted]  # [N]
+    return Losses(plain.mean(), smoothed.mean(), twice.mean())
+
+
+def token_costs(network: PointerGenerator, decoded: Decoded, batch: PairBatch) -> Costs:
+    """Return what each token that counts costs, by writing or copying it."""
     targets, counted = batch.targets, batch.counted  # [B, T], [B, T]
     wanted, features = targets[counted], decoded.features[counted].float()  # [N], [N, E]
     logits = network.logits(features).float()  # [N, V]
@@ -30,9 +48,7 @@ def losses(network: PointerGenerator, decoded: Decoded, batch: PairBatch, smooth
     copied = (decoded.attention * same).sum(dim=2)[counted].clamp_min(LEAST).log()  # [N]
     gates = decoded.gates[counted]  # [N]
     plain = -torch.logaddexp(functional.logsigmoid(gates) + written, functional.logsigmoid(-gates) + copied)  # [N]
-    smoothed = (1 - smoothing) * plain + smoothing * _spread(network, features, wanted, written) if smoothing else plain
-    twice = torch.minimum(decoded.attention, decoded.coverage).sum(dim=2)[counted]  # [N]
-    return Losses(plain.mean(), smoothed.mean(), twice.mean())
+    return Costs(plain, written, features)
 
 
 def _spread(network: PointerGenerator, features: Tensor, wanted: Tensor, written: Tensor) -> Tensor:

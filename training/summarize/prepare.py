@@ -12,14 +12,14 @@ from tokenizers import Tokenizer
 from training.data import read_texts
 from training.paths import RunPaths
 from training.summarize import corpus, vocabulary
-from training.summarize.config import Documents, Kind, PairSet, SummarizeConfig
-from training.summarize.corpus import Pairs, Ragged, Row
+from training.summarize.config import Documents as Source
+from training.summarize.config import Kind, PairSet, SummarizeConfig
+from training.summarize.corpus import Documents, Pairs, Ragged, Row, load_documents
 from training.summarize.oracle import sentence_pairs
 from training.summarize.pairs import CLEANED, UNKNOWN_WORD, Pair, read, sentences
-from training.summarize.restore import passages
 
 TRAIN, DEV = "train", "dev"
-RESTORE, STREAM = "restore", "stream"
+DOCUMENTS, STREAM = "documents", "stream"
 VOCABULARY_CHARS = 2000
 """Of each document, for the vocabulary: the long ones would otherwise be all that it knows."""
 DOCUMENT_CHARS = 3000
@@ -78,6 +78,11 @@ def stream(paths: RunPaths) -> NDArray[np.int32]:
     return ids
 
 
+def documents(paths: RunPaths) -> Documents:
+    """Open the documents to pre-train on, in a random order."""
+    return load_documents(paths.need(_documents_file(paths), "prepare"))
+
+
 def _read(data: Path, one: PairSet, split: str) -> list[Pair]:
     pairs = read(data, one.name, split)
     if split == TRAIN and one.rows is not None:
@@ -87,13 +92,13 @@ def _read(data: Path, one: PairSet, split: str) -> list[Pair]:
     return pairs
 
 
-def _documents(data: Path, one: Documents) -> list[str]:
+def _documents(data: Path, one: Source) -> list[str]:
     cleaned = CLEANED.get(one.name, str)
     texts = read_texts(data, one.folder, one.name, TRAIN, one.field)[: one.rows]
     return [cleaned(text[:DOCUMENT_CHARS]) for text in texts]
 
 
-def _texts(train: dict[str, list[Pair]], documents: Sequence[tuple[Documents, list[str]]]) -> list[str]:
+def _texts(train: dict[str, list[Pair]], documents: Sequence[tuple[Source, list[str]]]) -> list[str]:
     texts = [text for pairs in train.values() for pair in pairs for text in pair]
     texts += [text for _, found in documents for text in found]
     return [text[:VOCABULARY_CHARS] for text in dict.fromkeys(texts)]
@@ -116,7 +121,7 @@ def _encoded(pairs: Sequence[Pair], one: PairSet, tokenizer: Tokenizer, config: 
 
 def _prepare_documents(
     config: SummarizeConfig,
-    documents: Sequence[tuple[Documents, list[str]]],
+    documents: Sequence[tuple[Source, list[str]]],
     tokenizer: Tokenizer,
     paths: RunPaths,
     say: Say,
@@ -127,16 +132,10 @@ def _prepare_documents(
     cut = [(one.kind, sentence_ids) for one, texts in documents for sentence_ids in _by_sentence(texts, tokenizer)]
     order = np.random.default_rng(config.seed).permutation(len(cut))
     if settings.restore is not None:
-        rng = np.random.default_rng([config.seed, 1])
-        sources, targets, kinds = [], [], []
-        for at in order:
-            kind, document = cut[at]
-            for source, target in passages(document, settings.restore, rng, lines=kind == "dialogue"):
-                sources.append(source)
-                targets.append(target)
-                kinds.append(vocabulary.KIND_IDS[kind])
-        pairs = Pairs(Ragged.of(sources), Ragged.of(targets), np.array(kinds, dtype=np.int64))
-        _save(paths, RESTORE, TRAIN, pairs, say)
+        kinds = [vocabulary.KIND_IDS[cut[at][0]] for at in order]
+        kept = Documents.of([cut[at][1] for at in order], kinds)
+        kept.save(_documents_file(paths))
+        say(f"prepare: {len(kept)} documents of {len(kept.sentences.ids)} tokens to restore sentences of")
     if settings.language_model is not None:
         parts, tokens, end = [], 0, np.array([vocabulary.PAD_ID], dtype=np.int32)
         for at in order:
@@ -180,6 +179,10 @@ def _file(paths: RunPaths, name: str, split: str) -> Path:
 
 def _references(paths: RunPaths, name: str) -> Path:
     return paths.prepared / f"{name}.{DEV}.json"
+
+
+def _documents_file(paths: RunPaths) -> Path:
+    return paths.prepared / f"{DOCUMENTS}.npz"
 
 
 def _stream(paths: RunPaths) -> Path:

@@ -5,19 +5,55 @@ out and written. The garbled sentence is BART's noise (Lewis et al. 2020) kept c
 passage's sentences shuffled, but only that sentence is written. The unknown token is the mask.
 """
 
+import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
 from training.summarize.config import RestoreConfig
-from training.summarize.corpus import Row
-from training.summarize.vocabulary import EOS_ID, LINE_ID, UNK_ID
+from training.summarize.corpus import Documents, Pairs, Ragged, Row
+from training.summarize.vocabulary import EOS_ID, KIND_IDS, LINE_ID, UNK_ID
 
 MIN_SENTENCES = 3
 MEAN_SPAN = 3
 MASK = np.array([UNK_ID], dtype=np.int32)
 END = np.array([EOS_ID], dtype=np.int32)
 LINE = np.array([LINE_ID], dtype=np.int32)
+
+
+CHUNK = 2000
+"""Documents whose passages are drawn by one generator of random numbers."""
+
+
+def drawn(documents: Documents, config: RestoreConfig, seed: int) -> Pairs:
+    """Return every document's passages with what is to be restored of each, by processes of their own."""
+    parts = [
+        (
+            [documents.document(at) for at in range(first, min(first + CHUNK, len(documents)))],
+            documents.kinds[first : first + CHUNK].tolist(),
+            config,
+            [seed, first],
+        )
+        for first in range(0, len(documents), CHUNK)
+    ]
+    processes = min(len(parts), len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = [row for part in pool.map(_drawn, *zip(*parts, strict=True)) for row in part]
+    sources, targets, kinds = zip(*found, strict=True)
+    return Pairs(Ragged.of(sources), Ragged.of(targets), np.array(kinds, dtype=np.int64))
+
+
+def _drawn(
+    documents: Sequence[Sequence[Row]], kinds: Sequence[int], config: RestoreConfig, seed: Sequence[int]
+) -> list[tuple[Row, Row, int]]:
+    rng = np.random.default_rng(list(seed))
+    return [
+        (source, target, kind)
+        for document, kind in zip(documents, kinds, strict=True)
+        for source, target in passages(document, config, rng, lines=kind == KIND_IDS["dialogue"])
+    ]
 
 
 def passages(

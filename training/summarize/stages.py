@@ -30,8 +30,10 @@ from training.summarize.batches import DevPairs, TrainPairs
 from training.summarize.config import StageConfig, SummarizeConfig
 from training.summarize.corpus import Pairs
 from training.summarize.loop import DevSet, PointerTraining, averaged_network, open_trainer
-from training.summarize.prepare import RESTORE, TRAIN, dev_pairs, opened, training_pairs
+from training.summarize.prepare import dev_pairs, documents, training_pairs
 from training.summarize.prepare import stream as open_stream
+from training.summarize.restore import drawn
+from training.trainer import ONE_CPU, Machines
 
 READ, RESTORED = "encoder.safetensors", "restored"
 # What a fit depends on; the card's words and the way the package writes are not among it.
@@ -47,24 +49,31 @@ SETTINGS: Any = {
 Say = Callable[[str], None]
 
 
-def pretrain(config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
+def pretrain(
+    config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool = True, machines: Machines = ONE_CPU
+) -> None:
     """Fit the stages before the summaries and write the weights to start from; `RunError` where there are none."""
     settings = config.pretrain
     if settings is None or (settings.language_model is None and settings.restore is None):
         raise RunError(f"{config.name}: the config has no [pretrain] section, so there is nothing to pre-train")
     network = new_network(config, paths)
     if settings.language_model is not None:
-        _read_on(network, config, paths, say, resume=resume)
+        _read_on(network, config, paths, say, resume=resume, machines=machines)
     if settings.restore is not None:
         below = paths.below(RESTORED)
-        pairs = [(opened(paths, RESTORE, TRAIN), settings.restore.rows_per_epoch)]
-        training = fit(network, pairs, settings.restore.loop, config, paths=below, say=say, resume=resume)
+        pairs = [(drawn(documents(paths), settings.restore, config.seed), settings.restore.rows_per_epoch)]
+        say(f"restore: {len(pairs[0][0])} passages")
+        training = fit(
+            network, pairs, settings.restore.loop, config, paths=below, say=say, resume=resume, machines=machines
+        )
         network = averaged_network(training)
     save_model(network, str(paths.pretrained))
     say(f"pretrain: wrote {paths.pretrained}")
 
 
-def train(config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool = True) -> None:
+def train(
+    config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool = True, machines: Machines = ONE_CPU
+) -> None:
     """Fit on pairs and save the network with the best dev score; with `resume`, go on from the last checkpoint.
 
     `RunError` where the run that is there was begun with other settings.
@@ -75,7 +84,8 @@ def train(config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool = 
     network = new_network(config, paths)
     if config.pretrain is not None:
         load_model(network, str(paths.need(paths.pretrained, "pretrain")))
-    training = fit(network, training_pairs(config, paths), config.loop, config, paths=paths, say=say, resume=resume)
+    pairs = training_pairs(config, paths)
+    training = fit(network, pairs, config.loop, config, paths=paths, say=say, resume=resume, machines=machines)
     save_model(averaged_network(training), str(paths.network))
     paths.curves.parent.mkdir(exist_ok=True)
     learning_curves(paths.logs, paths.curves)
@@ -90,6 +100,7 @@ def fit(
     paths: RunPaths,
     say: Say,
     resume: bool,
+    machines: Machines,
 ) -> PointerTraining:
     """Fit one stage and return its training with the weights that scored best on dev; writes train.json beside."""
     batches = TrainPairs(pairs, stage, config.seed)
@@ -112,7 +123,7 @@ def fit(
     last = paths.last if resume and paths.last.exists() else None
     paths.root.mkdir(parents=True, exist_ok=True)
     with quiet(), paths.log.open("a", encoding="utf-8", buffering=1) as log:
-        trainer = open_trainer(stage, paths, log)
+        trainer = open_trainer(stage, paths, log, machines)
         trainer.fit(training, batches, [one.batches for one in dev.values()], ckpt_path=last)
         # Where the stage ended, so that a second call finds nothing left to do.
         trainer.save_checkpoint(paths.last)
@@ -144,7 +155,9 @@ def load_network(config: SummarizeConfig, paths: RunPaths) -> PointerGenerator:
     return network.eval()
 
 
-def _read_on(network: PointerGenerator, config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool) -> None:
+def _read_on(
+    network: PointerGenerator, config: SummarizeConfig, paths: RunPaths, say: Say, *, resume: bool, machines: Machines
+) -> None:
     """Fit the language model, or take the weights that are there, and put them into the network."""
     settings = config.pretrain.language_model if config.pretrain else None
     if settings is None:
@@ -156,7 +169,7 @@ def _read_on(network: PointerGenerator, config: SummarizeConfig, paths: RunPaths
         model = language_model(network, open_stream(paths), settings)
         training = Pretraining(model, settings, steps=len(windows) * settings.epochs, seed=config.seed)
         last = paths.pretraining if resume and paths.pretraining.exists() else None
-        trainer = open_reader(settings, paths)
+        trainer = open_reader(settings, paths, machines)
         with quiet():
             trainer.fit(training, windows, ckpt_path=last)
         save_file(encoder_weights(model), str(weights))

@@ -10,6 +10,7 @@ from training.summarize import export as exporting
 from training.summarize import pack as packing
 from training.summarize import prepare as preparing
 from training.summarize import stages
+from training.trainer import Machines
 
 Say = Callable[[str], None]
 
@@ -20,17 +21,17 @@ def prepare(config: Path, data: Path, runs: Path, say: Say) -> None:
     preparing.prepare(run, data, RunPaths(runs / run.name), say)
 
 
-def pretrain(config: Path, runs: Path, say: Say, *, resume: bool) -> None:
+def pretrain(config: Path, runs: Path, say: Say, *, resume: bool, machines: Machines) -> None:
     """Fit the stages before the summaries."""
     run = configs.load(config)
-    stages.pretrain(run, RunPaths(runs / run.name), say, resume=resume)
+    stages.pretrain(run, RunPaths(runs / run.name), say, resume=resume, machines=machines)
 
 
-def train(config: Path, runs: Path, say: Say, *, resume: bool) -> None:
+def train(config: Path, runs: Path, say: Say, *, resume: bool, machines: Machines) -> None:
     """Fit the network on summaries."""
     run = configs.load(config)
     paths = RunPaths(runs / run.name)
-    stages.train(run, paths, say, resume=resume)
+    stages.train(run, paths, say, resume=resume, machines=machines)
     shutil.copyfile(config, paths.config)
 
 
