@@ -37,14 +37,22 @@ class SelfCritic:
             greedy, drawn = written(self._step, batch, max_tokens=batch.targets.shape[1] + BEYOND)  # [B, T] each
             gains = rouge(drawn, batch.targets) - rouge(greedy, batch.targets)  # [B]
         network.train()
-        begin = drawn.new_full((len(drawn), 1), BOS_ID)  # [B, 1]
-        counted = drawn != PAD_ID  # [B, T]
-        inputs = torch.cat([begin, drawn[:, :-1]], dim=1)  # [B, T]
-        again = PairBatch(batch.ids, batch.lens, batch.kinds, inputs, drawn, counted)
-        decoded = network(again.ids, again.lens, again.kinds, again.inputs)
-        costs = gains.new_zeros(drawn.shape)  # [B, T]
-        costs[counted] = token_costs(network, decoded, again).plain.float()
-        return (gains * costs.sum(dim=1)).sum() / counted.sum()
+        return weighed(network, batch, drawn, gains)
+
+
+def weighed(network: PointerGenerator, batch: PairBatch, drawn: Tensor, gains: Tensor) -> Tensor:
+    """Return float32[], nats a token of summaries int64[B, T] of a batch's sources, each counting its gain float32[B].
+
+    Less of it is more of the summaries that gained, and less of those that lost.
+    """
+    begin = drawn.new_full((len(drawn), 1), BOS_ID)  # [B, 1]
+    counted = drawn != PAD_ID  # [B, T]
+    inputs = torch.cat([begin, drawn[:, :-1]], dim=1)  # [B, T]
+    again = PairBatch(batch.ids, batch.lens, batch.kinds, inputs, drawn, counted)
+    decoded = network(again.ids, again.lens, again.kinds, again.inputs)
+    costs = gains.new_zeros(drawn.shape)  # [B, T]
+    costs[counted] = token_costs(network, decoded, again).plain.float()
+    return (gains * costs.sum(dim=1)).sum() / counted.sum()
 
 
 def written(step: PointerStep, batch: PairBatch, *, max_tokens: int) -> tuple[Tensor, Tensor]:
