@@ -12,6 +12,7 @@ from app.modelpack.manifest import Tensor as TensorSpec
 from training.export import OPSET
 from training.extractive.config import ExtractConfig
 from training.extractive.train import load_network
+from training.halves import halve
 from training.models.extractor import Extractor
 from training.paths import RunPaths
 from training.quantization import quantize_lstms
@@ -41,6 +42,7 @@ def export(config: ExtractConfig, paths: RunPaths) -> tuple[Path, Path]:
     """Write both graphs of a trained run and return their paths."""
     export_fp32(load_network(config, paths), paths.fp32)
     quantize(paths.fp32, paths.int8)
+    halve(paths.fp32)
     return paths.fp32, paths.int8
 
 

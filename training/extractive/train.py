@@ -15,6 +15,7 @@ from training.extractive.batches import DevDocuments, TrainDocuments
 from training.extractive.config import ExtractConfig, FitConfig
 from training.extractive.loop import DevSet, ExtractTraining, averaged_network
 from training.extractive.prepare import DEV, dev_texts, opened, training_documents
+from training.halves import rounded
 from training.models.extractor import Extractor
 from training.paths import RunPaths
 from training.plots import learning_curves
@@ -67,10 +68,10 @@ def new_network(config: ExtractConfig, paths: RunPaths) -> Extractor:
 
 
 def load_network(config: ExtractConfig, paths: RunPaths) -> Extractor:
-    """Open what `train` wrote."""
+    """Open what `train` wrote, rounded as it is shipped."""
     network = new_network(config, paths)
     load_model(network, str(paths.need(paths.network, "train")))
-    return network.eval()
+    return rounded(network.eval())
 
 
 def _fit(

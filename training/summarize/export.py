@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision, Role
 from app.modelpack.manifest import Tensor as TensorSpec
+from training.halves import halve
 from training.models.pointer import PARTS, PointerGenerator
 from training.models.pointer_step import PointerStep, Stepped
 from training.paths import RunPaths
@@ -75,6 +76,8 @@ def export(config: SummarizeConfig, paths: RunPaths) -> list[Path]:
     export_step(step, files["step", "fp32"])
     quantize_encoder(files["encoder", "fp32"], files["encoder", "int8"])
     quantize_step(files["step", "fp32"], files["step", "int8"])
+    for role in INPUTS:
+        halve(files[role, "fp32"])
     return list(files.values())
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_model, save_file, save_model
 
 from training import checkpoints
 from training.errors import RunError
+from training.halves import rounded
 from training.models.pointer import PointerGenerator
 from training.paths import RunPaths
 from training.plots import learning_curves
@@ -149,10 +150,10 @@ def new_network(config: SummarizeConfig, paths: RunPaths) -> PointerGenerator:
 
 
 def load_network(config: SummarizeConfig, paths: RunPaths) -> PointerGenerator:
-    """Open what `train` wrote."""
+    """Open what `train` wrote, rounded as it is shipped."""
     network = new_network(config, paths)
     load_model(network, str(paths.need(paths.network, "train")))
-    return network.eval()
+    return rounded(network.eval())
 
 
 def _read_on(
