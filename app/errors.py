@@ -13,10 +13,11 @@
     ├── LineError               one line of a bulk stream holds no text: MalformedLine, InvalidLine, LineTooLong
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── Unauthorized, Forbidden
-        ├── MalformedJson, InvalidRequest, InvalidInference, UnsupportedMediaType
+        ├── MalformedHttp, MalformedEncoding, MalformedJson
+        ├── InvalidRequest, InvalidInference, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
-        ├── BodyTooLarge, TooManyItems, ItemsFailed, StreamIdle
-        ├── QueueFull, WaitTooLong, RateLimited, NotReady, Draining, ModelUnavailable
+        ├── HeadTooSlow, HeadersTooLarge, BodyTooSlow, BodyTooLarge, TooManyItems, ItemsFailed, StreamIdle
+        ├── QueueFull, WaitTooLong, RateLimited, TooManyConnections, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
 
 Foreign exceptions are translated into one of these where they enter, with ``raise ... from``.
@@ -135,6 +136,8 @@ class RequestError(SluiceError):
     status: ClassVar[int]
     code: str
     retry_after_s: int | None = None
+    closes: ClassVar[bool] = False
+    """Whether the connection ends with the answer, since what else comes on it can or shall not be read."""
 
 
 class MalformedJson(RequestError):
@@ -156,6 +159,19 @@ class Forbidden(RequestError):
     """The key holds and does not open this route."""
 
     status, code = 403, "forbidden"
+
+
+class MalformedHttp(RequestError):
+    """What came is no HTTP request."""
+
+    status, code = 400, "malformed_http"
+    closes = True
+
+
+class MalformedEncoding(RequestError):
+    """The body is not packed as its Content-Encoding says."""
+
+    status, code = 400, "malformed_encoding"
 
 
 class InvalidInference(RequestError):
@@ -182,6 +198,20 @@ class ModelNotFound(RequestError):
     status, code = 404, "model_not_found"
 
 
+class BodyTooSlow(RequestError):
+    """The body did not come in the time that a body may take."""
+
+    status, code = 408, "body_too_slow"
+    closes = True
+
+
+class HeadTooSlow(RequestError):
+    """The request's line and headers did not come in the time that they may take."""
+
+    status, code = 408, "head_too_slow"
+    closes = True
+
+
 class StreamIdle(RequestError):
     """The client neither sent nor read for longer than a bulk stream may rest."""
 
@@ -192,6 +222,7 @@ class BodyTooLarge(RequestError):
     """The body has more bytes than the service accepts."""
 
     status, code = 413, "body_too_large"
+    closes = True
 
 
 class TooManyItems(RequestError):
@@ -230,6 +261,13 @@ class QueueFull(RequestError):
     retry_after_s = 1
 
 
+class HeadersTooLarge(RequestError):
+    """More or longer headers than the service reads."""
+
+    status, code = 431, "headers_too_large"
+    closes = True
+
+
 class RateLimited(RequestError):
     """The key has asked for as much as it may for now; without ``retry_after_s`` where it never may."""
 
@@ -265,6 +303,14 @@ class NotReady(RequestError):
     """Packages are still being opened and warmed up."""
 
     status, code = 503, "not_ready"
+    retry_after_s = 1
+
+
+class TooManyConnections(RequestError):
+    """As many connections as the process takes are busy."""
+
+    status, code = 503, "too_many_connections"
+    closes = True
     retry_after_s = 1
 
 

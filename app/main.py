@@ -16,6 +16,7 @@ from app.api import bulk, catalogue, health, openapi, predict, refusal, summariz
 from app.api.access import access_of, require_scopes
 from app.api.express import Express
 from app.api.guard import Guard
+from app.api.inlet import Bounds
 from app.api.ledger import OTHER_ROUTE, Ledger
 from app.api.oip import routes as oip
 from app.api.oip.answering import Answering
@@ -52,7 +53,7 @@ _ROUTE_CODES = {
     "/health/ready": (200, 503),
     "/metrics": (200,),
     **oip.STATUSES_BY_PATH,
-    OTHER_ROUTE: (404, 405),
+    OTHER_ROUTE: (400, 404, 405, 408, 431, 503),
 }
 
 
@@ -85,9 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
     ledger = Ledger(parts.metrics, routes=frozenset(_ROUTE_CODES) - {OTHER_ROUTE})
-    app.add_middleware(
-        Guard, access=access, ledger=ledger, max_body_bytes=settings.max_body_bytes, unbounded=bulk.PATHS
-    )
+    app.add_middleware(Guard, access=access, ledger=ledger, bounds=_bounds(settings), unbounded=bulk.PATHS)
+    app.state.ledger = ledger
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
@@ -206,6 +206,10 @@ class Parts:
             log.error("model_failed", model=refused.name, version=refused.version, reason=refused.reason)
         self.metrics.models.labels("ready").set(len(self.registry.ready))
         self.metrics.models.labels("failed").set(len(self.registry.failed))
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(settings.max_body_bytes, settings.body_timeout_ms / 1000, settings.body_gap_ms / 1000)
 
 
 def _codes(task: Task) -> list[str]:

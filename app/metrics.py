@@ -35,7 +35,8 @@ NO_MODEL = "none"
 
 REJECTIONS = (
     *("queue_full", "wait_too_long", "draining", "not_ready", "body_too_large", "too_many_items"),
-    *("unauthorized", "forbidden", "rate_limited"),
+    *("unauthorized", "forbidden", "rate_limited", "body_too_slow", "head_too_slow", "headers_too_large"),
+    *("too_many_connections", "malformed_http", "malformed_encoding"),
 )
 DROPS = ("cancelled", "expired")
 FINISHES = ("eos", "length", "deadline")

@@ -93,6 +93,18 @@ class Settings(BaseSettings):
     max_bulk_line_bytes: int = Field(
         1 << 20, ge=1, description="Bytes of a line of a bulk stream; more is that line's line_too_long."
     )
+    body_timeout_ms: int = Field(20_000, ge=1, description="Time a request's body may take to come; then it gets 408.")
+    body_gap_ms: int = Field(5_000, ge=1, description="Time between two pieces of a body; then it gets 408.")
+    max_header_bytes: int = Field(16384, ge=1024, description="Bytes of a request's line and headers; more gets 431.")
+    max_headers: int = Field(100, ge=16, description="Headers of a request; more gets 431.")
+    head_timeout_ms: int = Field(
+        10_000, ge=1000, description="Time a request's line and headers may take to come; then it gets 408."
+    )
+    max_connections: int = Field(
+        4096,
+        ge=1,
+        description="Connections of a process; beyond, idle ones are closed; a new one gets 503 where all are busy.",
+    )
     max_items: int = Field(128, ge=1, description="Texts in one request; more gets 413.")
     max_item_chars: int = Field(100_000, ge=1, description="Characters in one text; more is that item's text_too_long.")
     max_sentences: int = Field(

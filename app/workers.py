@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,7 +19,7 @@ import structlog
 import uvicorn
 
 from app import logs
-from app.api import wire
+from app.api import gate, wire
 from app.errors import SettingsError, StartupError
 from app.main import create_app
 from app.metrics import share
@@ -28,6 +29,8 @@ from app.settings import Settings
 log = structlog.get_logger("sluice")
 
 _BACKLOG = 2048
+_OTHER_DESCRIPTORS = 256
+"""Files, pipes and the event loop's own."""
 _KEEP_ALIVE_S = 75
 """Longer than the usual minute of a load balancer, which must be the one to close an idle connection."""
 _POLL_S = 0.2
@@ -75,11 +78,12 @@ class _Server(uvicorn.Server):
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:
+    _allow_descriptors(settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=wire.protocol(app.state.express),
+        http=gate.protocol(wire.protocol(app.state.express), _gate_bounds(settings), app.state.ledger),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -89,6 +93,26 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=settings.drain_s,
     )
     _Server(config, app.state.service, app.state.access.hurry).run(sockets=[listener])
+
+
+def _allow_descriptors(settings: Settings) -> None:
+    """Raise the soft limit of open files to what the connections may need, and say so where the hard one is lower."""
+    needed = settings.max_connections + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("few_descriptors", allowed=allowed, needed=needed, setting="SLUICE_MAX_CONNECTIONS")
+
+
+def _gate_bounds(settings: Settings) -> gate.GateBounds:
+    return gate.GateBounds(
+        max_connections=settings.max_connections,
+        max_header_bytes=settings.max_header_bytes,
+        max_headers=settings.max_headers,
+        head_timeout_s=settings.head_timeout_ms / 1000,
+    )
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -84,6 +84,12 @@ RECORDED = Path(__file__).with_name("examples.json")
 _ERRORS = {
     "unauthorized": "this route needs an API key that holds; expected Authorization: Bearer, or X-API-Key",
     "forbidden": "this key does not open this route; expected a key of the scope 'metrics'",
+    "malformed_http": "what came is no HTTP/1.1 request; expected one",
+    "malformed_encoding": "the body is not gzip, which its Content-Encoding says; expected gzip",
+    "body_too_slow": "the body was not whole after 512 bytes; expected all of it within 20 s, and no gap above 5 s",
+    "head_too_slow": "the request's headers were not whole; expected them within 10 s",
+    "headers_too_large": "the request's line and headers have 20480 bytes; expected at most 16384",
+    "too_many_connections": "4096 connections are busy, as many as are taken; come back later",
     "malformed_json": "the body is not JSON: EOF while parsing an object at line 1 column 1",
     "invalid_inference": "input 'text' is FP32; expected BYTES",
     "invalid_request": "inputs is missing; expected a text or a list of texts",

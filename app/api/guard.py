@@ -1,39 +1,32 @@
-"""In front of every route: request id, key, body limit, one log line, one count, and no trace that leaks."""
+"""In front of every route: request id, key, the body's bounds, one log line, one count, and no trace that leaks."""
 
-import sys
 import time
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access, challenge
+from app.api.inlet import Bounds, Inlet
 from app.api.ledger import CLIENT_CLOSED, Ledger
 from app.api.refusal import fault, refuse
 from app.api.trace import Trace, put_trace, request_id
-from app.errors import BodyTooLarge, Forbidden, RouteNotFound, Unauthorized
+from app.errors import RequestError
 
 log = structlog.get_logger("sluice.request")
-
-_DISCARD_BODIES = 16
-"""How many times the limit is read and thrown away, so that the client lives to read why it was refused."""
 
 
 class Guard:
     """The outermost layer; every HTTP request passes it once."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        access: Access,
-        ledger: Ledger,
-        max_body_bytes: int,
-        unbounded: frozenset[str] = frozenset(),
+        self, app: ASGIApp, access: Access, ledger: Ledger, bounds: Bounds, unbounded: frozenset[str] = frozenset()
     ) -> None:
         """``unbounded`` are the paths that bound what they read themselves."""
         self._app = app
         self._access = access
         self._ledger = ledger
-        self._max_body_bytes = max_body_bytes
+        self._bounds = bounds
         self._unbounded = unbounded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,16 +38,18 @@ class Guard:
         trace = Trace(request_id(headers), time.perf_counter())
         put_trace(scope, trace)
         answer = _Answer(send, trace)
-        body = _Body(receive, sys.maxsize if scope["path"] in self._unbounded else self._max_body_bytes)
+        body = None if scope["path"] in self._unbounded else Inlet(receive, self._bounds, headers)
         self._ledger.open()
         try:
             self._access.admit(scope, headers, trace)
-            await body.refuse_declared(headers)
-            await self._app(scope, body, answer)
-        except (RouteNotFound, Unauthorized, Forbidden) as error:
+            if body is not None:
+                await body.refuse_declared()
+                body.open(scope)
+            await self._app(scope, body or receive, answer)
+        except RequestError as error:
             await refuse(error, trace, challenge(error))(scope, receive, answer)
-        except BodyTooLarge as error:
-            await refuse(error, trace, {"Connection": "close"})(scope, receive, answer)
+        except ClientDisconnect:
+            pass  # in the middle of its body: nobody is there to be answered
         except Exception:
             log.exception("internal_error", request_id=trace.request_id, path=scope["path"])
             if answer.status is not None:
@@ -64,43 +59,6 @@ class Guard:
             template = getattr(scope.get("route"), "path", None)
             route = template or scope["path"]  # a plain route's path is its own template
             self._ledger.close(scope["method"], route, answer.status or CLIENT_CLOSED, trace)
-
-
-class _Body:
-    """``receive`` that stops at the limit, whatever the client said of the length."""
-
-    def __init__(self, receive: Receive, max_bytes: int) -> None:
-        self._receive = receive
-        self._max_bytes = max_bytes
-        self._seen = 0
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._seen += len(message.get("body", b""))
-            if self._seen > self._max_bytes:
-                await self._discard(more=message.get("more_body", False))
-                raise self._error("more")
-        return message
-
-    async def refuse_declared(self, headers: dict[bytes, bytes]) -> None:
-        """Raise ``BodyTooLarge`` for a Content-Length above the limit."""
-        declared = headers.get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) <= self._max_bytes:
-            return
-        if headers.get(b"expect", b"").lower() != b"100-continue":  # such a client waits before it sends
-            await self._discard(more=True)
-        raise self._error(declared.decode("ascii"))
-
-    async def _discard(self, *, more: bool) -> None:
-        left = self._max_bytes * _DISCARD_BODIES
-        while more and left > 0:
-            message = await self._receive()
-            more = message["type"] == "http.request" and message.get("more_body", False)
-            left -= len(message.get("body", b""))
-
-    def _error(self, found: str) -> BodyTooLarge:
-        return BodyTooLarge(f"the body has {found} bytes; expected at most {self._max_bytes}")
 
 
 class _Answer:

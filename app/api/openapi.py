@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from app.api.access import OPEN, SCOPES
 from app.api.examples import refusal_of
 
-GUARDED: tuple[int, ...] = ()
+GUARDED = (400, 408, 413, 431, 503)
 """What any route may answer before it is reached."""
 KEYED = (401, 403)
 """What a route that needs a key may answer beside."""

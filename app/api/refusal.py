@@ -17,6 +17,8 @@ def refuse(error: RequestError, trace: Trace, headers: dict[str, str] | None = N
     """Return the answer that says ``error``, with ``more`` fields in its body (a ``code`` there wins)."""
     trace.error_code = more.get("code", error.code)
     sent = dict(headers or {})
+    if error.closes:
+        sent["Connection"] = "close"
     if error.retry_after_s is not None:
         sent["Retry-After"] = str(error.retry_after_s)
     body = {"error": str(error), "code": error.code, "request_id": trace.request_id} | more

@@ -152,7 +152,7 @@ def test_a_wrong_request_is_refused_with_field_value_and_expectation(
 
 
 @pytest.mark.parametrize(
-    ("header", "value"), [("content-type", "text/xml"), ("content-type", "text/plain"), ("content-encoding", "gzip")]
+    ("header", "value"), [("content-type", "text/xml"), ("content-type", "text/plain"), ("content-encoding", "br")]
 )
 def test_a_body_of_another_kind_is_415(client: TestClient, header: str, value: str) -> None:
     answer = client.post("/v1/sentiment", content=b'{"inputs":"a"}', headers={header: value})
