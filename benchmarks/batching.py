@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.runtime.roster import Roster
 from app.runtime.summarizer import Summarizer
 from app.scheduling.decoder import Order
-from app.tasks.generate import Ask, Found, Search
+from app.tasks.searches import End, Searches
 from benchmarks.bare import Rate, timed
 
 
 def static(model: Summarizer, orders: Sequence[Order], seconds: float, threads: int, rows: int) -> Rate:
     """Summarize the orders as they come, ``rows`` of them at a time on each of the threads.
 
-    Reading, search and arrays are the decoder's own. A row that is done is stepped on, unheard, until its batch is.
+    Reading, search and arrays are the decoder's own. A row that is done is stepped on, unheard, until its batch is:
+    each is searched for as many tokens as the longest, and counted for its own.
     """
 
     def run(at: int, until: float) -> int:
@@ -29,27 +31,20 @@ def static(model: Summarizer, orders: Sequence[Order], seconds: float, threads: 
 
 def _batch(model: Summarizer, batch: Sequence[Order], until: float) -> int:
     """Return the tokens that were decided until the batch was done or the time up."""
-    options = batch[0].options
-    roster = Roster(model, options.beams, options.candidates)
+    wanted = [order.options.max_tokens for order in batch]
+    longest = replace(batch[0].options, max_tokens=max(wanted), min_tokens=max(wanted))
+    roster = Roster(model, longest.beams, longest.candidates)
+    searches = Searches(roster, longest.beams, model.bos_id, model.eos_id)
     for order in batch:
-        roster.join(order.draft)
-    searches = [Search(order.options, model.bos_id, model.eos_id) for order in batch]
-    asks: list[Ask] = [search.ask() for search in searches]
-    tokens = 0
-    while time.perf_counter() < until and not all(search.done for search in searches):
-        for at, found in enumerate(roster.step(asks)):
-            tokens += _told(searches[at], found)
-            if not searches[at].done:
-                asks[at] = searches[at].ask()
-    return tokens
+        searches.join(order.draft, longest)
+    steps = 0
+    while time.perf_counter() < until and steps < max(wanted):
+        _raise(searches.advance())
+        steps += 1
+    return sum(min(steps, tokens) for tokens in wanted)
 
 
-def _told(search: Search, found: Found | Exception) -> int:
-    """Tell a search that is not done; return the tokens that this decides."""
-    if isinstance(found, Exception):
-        raise found
-    if search.done:
-        return 0
-    before = search.length
-    search.tell(found)
-    return search.length - before
+def _raise(ends: dict[int, End]) -> None:
+    for end in ends.values():
+        if isinstance(end, Exception):
+            raise end

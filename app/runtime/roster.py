@@ -5,9 +5,9 @@ stays where it is from step to step: a row that leaves is overwritten by the las
 others out anew.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,6 @@ _MIN_ROWS = 4
 _MOSTLY = 0.5
 """A token with a larger share of copying is taken as copied."""
 
-T = TypeVar("T")
 _SHRINK_SHARE = 0.5
 """Rows are laid out anew once the longest needs no more than this share of the width."""
 
@@ -79,34 +78,18 @@ class Draft:
     free: bool = False
 
 
-class Ask(Protocol):
-    """What a row asks of its next step; app.tasks.generate says what each means."""
-
-    @property
-    def tokens(self) -> Sequence[int]:
-        """A live beam's last token."""
-
-    @property
-    def parents(self) -> Sequence[int]:
-        """The beam of the step before that each goes on from."""
-
-    @property
-    def banned(self) -> Sequence[Sequence[int]]:
-        """Ids that must not follow each."""
-
-
 class Found(NamedTuple):
-    """What a step found for one row: each live beam's k best next tokens, as lists of lists [live][k].
+    """What a step found for all rows: each beam's k best next tokens, best first.
 
-    ``sources``: the position that each is said from, the one attended to most; for a token that was copied rather than
-    made up, of those that hold it. ``coverage`` float32[live, T]: with this step's attention.
+    ids int64, logps and copied float32[rows, beams, k]; coverage float32[rows, beams, W], with this step's attention.
+    ``failed``: the rows that could not be stepped, and why; their numbers say nothing.
     """
 
-    ids: list[list[int]]
-    logps: list[list[float]]
-    copied: list[list[float]]
-    sources: list[list[int]]
+    ids: Ids
+    logps: Floats
+    copied: Floats
     coverage: Floats
+    failed: Mapping[int, Exception]
 
 
 class Roster:
@@ -120,6 +103,7 @@ class Roster:
         self.width = 0
         self._lens: list[int] = []
         self._memory = self._keys = self._state = self._coverage = np.zeros((0, 0, 0), np.float32)
+        self._after = self._state, self._coverage  # what the last step led to
         self._ids = np.zeros((0, 0), np.int64)
         self._free = np.zeros(0, np.float32)
 
@@ -162,66 +146,96 @@ class Roster:
         self._lens[at] = self._lens[last]
         self._lens.pop()
 
-    def step(self, asks: Sequence[Ask]) -> list[Found | Exception]:
-        """Return what each row's step found, or why it failed, in the order of the rows.
+    def step(self, tokens: Ids, banned: Ids) -> Found:
+        """Return what follows tokens int64[rows, beams], none of banned int64[rows, beams, N] (``NOTHING`` bans none).
 
         Where the graph raises, the rows are run in ever smaller parts, so that one bad row fails alone.
         """
-        if len(asks) != self.rows:
-            raise ValueError(f"This is a bug: {len(asks)} asks of {self.rows} rows")
+        if len(tokens) != self.rows:
+            raise ValueError(f"This is a bug: tokens of {len(tokens)} rows, for {self.rows}")
         self._shrink()
-        found: list[Found | Exception] = []
-        self._run(asks, self._feeds(asks), 0, self.rows, found)
+        feeds = self._feeds(tokens, banned)
+        try:
+            ids, logps, copied, state, coverage = self.writer.step(feeds)
+            found = Found(ids, logps, copied, coverage, {})
+        except Exception as broken:  # noqa: BLE001 - whatever it is, it is some row's answer
+            found, state = self._by_parts(feeds, broken)
+        self._after = state, found.coverage
         return found
+
+    def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
+        """Let each beam go on from the state that beam parents int64[rows, beams] of the last step led to.
+
+        Return where the source says each of tokens int64[rows, beams], int64[rows, beams]: the position attended to
+        most, and for a token that was copied rather than made up, copied float32[rows, beams], of those that hold it.
+        """
+        rows, beams = self.rows, self.beams
+        state, coverage = self._after
+        before, own_state = self._coverage[:rows], self._state[:rows]  # [rows, beams, W], [rows, beams, S]
+        if beams > 1:
+            flat = (parents + beams * np.arange(rows)[:, None]).ravel()  # [rows * beams]
+            before = _taken(before, flat)
+            coverage = _taken(coverage, flat)  # [rows, beams, W]
+            state.reshape(rows * beams, -1).take(flat, 0, own_state.reshape(rows * beams, -1), "clip")
+        else:
+            own_state[:] = state
+        attention = coverage - before  # [rows, beams, W]
+        self._coverage[:rows] = coverage
+        holds = (self._ids[:rows, None] == tokens[:, :, None]) & (copied > _MOSTLY)[:, :, None]  # [rows, beams, W]
+        # no attention is above 1, so a position that holds a copied token goes before all others
+        np.add(attention, 2, out=attention, where=holds)
+        places: Ids = attention.argmax(-1)  # [rows, beams]
+        return places
+
+    def covered(self, at: int) -> Floats:
+        """Return float32[beams, T]: row ``at``'s attention over its source so far, of the beams that go on."""
+        return self._coverage[at, :, : self._lens[at]]
 
     @property
     def _arrays(self) -> tuple[Array, ...]:
         return self._memory, self._keys, self._ids, self._state, self._coverage, self._free
 
-    def _feeds(self, asks: Sequence[Ask]) -> dict[str, Array]:
-        rows, state, coverage = self.rows, self._state[: self.rows], self._coverage[: self.rows]
-        if self.beams > 1:
-            parents = np.array([_filled(ask.parents, self.beams) for ask in asks], np.intp)  # [rows, beams]
-            own = np.arange(rows)[:, None]  # [rows, 1]
-            state, coverage = state[own, parents], coverage[own, parents]
+    def _feeds(self, tokens: Ids, banned: Ids) -> dict[str, Array]:
+        rows = self.rows
         return {
-            "tokens": np.array([_filled(ask.tokens, self.beams) for ask in asks], np.int64),  # [rows, beams]
-            "state": state,  # [rows, beams, S]
-            "coverage": coverage,  # [rows, beams, W]
+            "tokens": tokens,  # [rows, beams]
+            "state": self._state[:rows],  # [rows, beams, S]
+            "coverage": self._coverage[:rows],  # [rows, beams, W]
             "memory": self._memory[:rows],  # [rows, W, M]
             "keys": self._keys[:rows],  # [rows, W, A]
             "ids": self._ids[:rows],  # [rows, W]
             "lens": np.array(self._lens, np.int64),  # [rows]
-            "banned": _banned(asks, self.beams),  # [rows, beams, bans]
+            "banned": banned,  # [rows, beams, N]
             "free": self._free[:rows],  # [rows]
+            "k": self._k,  # [1]
         }
 
-    def _run(
-        self, asks: Sequence[Ask], feeds: dict[str, Array], low: int, high: int, found: list[Found | Exception]
-    ) -> None:
-        """Run rows ``low`` to ``high`` and add what they find to ``found``."""
-        part = {name: array[low:high] for name, array in feeds.items()} | {"k": self._k}
-        try:
-            ids, logps, copied, state, coverage = self.writer.step(part)
-        except Exception as broken:  # noqa: BLE001 - whatever it is, it is this row's answer
+    def _by_parts(self, feeds: dict[str, Array], broken: Exception) -> tuple[Found, Floats]:
+        """Run the halves of rows that failed together, and so on; return what is found, and the states after it."""
+        rows, beams, best = self.rows, self.beams, int(self._k[0])
+        ids = np.zeros((rows, beams, best), np.int64)
+        logps, copied = (np.zeros((rows, beams, best), np.float32) for _ in range(2))
+        state, coverage = self._state[:rows].copy(), self._coverage[:rows].copy()
+        wholes: tuple[Array, ...] = ids, logps, copied, state, coverage
+        failed: dict[int, Exception] = {}
+
+        def run(low: int, high: int, broken: Exception) -> None:
             if high - low == 1:
-                found.append(broken)
+                failed[low] = broken
                 return
             middle = (low + high) // 2
-            self._run(asks, feeds, low, middle, found)
-            self._run(asks, feeds, middle, high, found)
-            return
-        sources = _sources(ids, copied, coverage - part["coverage"], part["ids"])  # [rows, beams, k]
-        lists = zip(ids.tolist(), logps.tolist(), copied.tolist(), sources.tolist(), strict=True)
-        for at, (own_ids, own_logps, own_copied, own_sources) in enumerate(lists):
-            live, own_coverage = len(asks[low + at].tokens), coverage[at, :, : self._lens[low + at]]  # [beams, T]
-            if live == self.beams:
-                found.append(Found(own_ids, own_logps, own_copied, own_sources, own_coverage))
-            else:
-                own = own_ids[:live], own_logps[:live], own_copied[:live], own_sources[:live]
-                found.append(Found(*own, own_coverage[:live]))
-        self._state[low:high] = state  # [rows, beams, S]
-        self._coverage[low:high] = coverage  # [rows, beams, W]
+            for first, end in ((low, middle), (middle, high)):
+                part = {name: array if name == "k" else array[first:end] for name, array in feeds.items()}
+                try:
+                    found = self.writer.step(part)
+                except Exception as worse:  # noqa: BLE001 - as above
+                    run(first, end, worse)
+                    continue
+                for whole, own in zip(wholes, found, strict=True):
+                    whole[first:end] = own
+
+        run(0, rows, broken)
+        return Found(ids, logps, copied, coverage, failed), state
 
     def _shrink(self) -> None:
         width = padded_width(max(self._lens, default=0))
@@ -267,27 +281,7 @@ def padded_width(tokens: int) -> int:
     return -(-tokens // WIDTH_STEP) * WIDTH_STEP
 
 
-def _sources(ids: Ids, copied: Floats, attention: Floats, source: Ids) -> Ids:
-    """Return where each of ids int64[rows, beams, k] is said from, int64[rows, beams, k].
-
-    copied float32[rows, beams, k], attention float32[rows, beams, W] and source int64[rows, W].
-    """
-    over = attention[:, :, None]  # [rows, beams, 1, W]
-    same = (source[:, None, None] == ids[..., None]) & (copied > _MOSTLY)[..., None]  # [rows, beams, k, W]
-    # no attention is above 1, so a position that holds a copied token goes before all others
-    places: Ids = np.where(same, over + 2, over).argmax(-1)  # [rows, beams, k]
-    return places
-
-
-def _filled(values: Sequence[T], beams: int) -> Sequence[T]:
-    """Return one value a beam: beams that are not live repeat the first, and what they find is not looked at."""
-    return [*values, *[values[0]] * (beams - len(values))] if len(values) < beams else values
-
-
-def _banned(asks: Sequence[Ask], beams: int) -> Ids:
-    most = max(len(bans) for ask in asks for bans in ask.banned)
-    if not most:
-        return np.full((len(asks), beams, 1), NOTHING, np.int64)  # [rows, beams, 1]
-    nothing = [NOTHING] * most
-    lists = [[[*bans, *nothing[len(bans) :]] for bans in _filled(ask.banned, beams)] for ask in asks]
-    return np.array(lists, np.int64)  # [rows, beams, bans]
+def _taken(array: Floats, flat: Ids) -> Floats:
+    """Return array float32[rows, beams, X] with the beams in another order, flat int64[rows * beams]."""
+    rows, beams, _ = array.shape
+    return array.reshape(rows * beams, -1).take(flat, 0).reshape(array.shape)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.modelpack.summaries import KindName
-from app.runtime.roster import Draft, Floats, Ids, Roster, Writer, padded_width
+from app.runtime.roster import NOTHING, Draft, Floats, Ids, Roster, Writer, padded_width
 from app.runtime.session import Array
-from app.tasks.generate import Ask, Options
+from app.tasks.generate import Options
 
 _ROWS, _WIDTHS, _ROUNDS = (1, 16), (16, 256), 5
 
@@ -90,9 +90,10 @@ def _filled(writer: Writer, draft: Draft, options: Options, width: int, rows: in
 
 
 def _seconds(roster: Roster, clock: Callable[[], float]) -> float:
-    asks = [Ask([roster.writer.bos_id], [0], [[]])] * roster.rows
+    shape = roster.rows, roster.beams
+    tokens, banned = np.full(shape, roster.writer.bos_id), np.full((*shape, 1), NOTHING)
     started = clock()
-    roster.step(asks)
+    roster.step(tokens, banned)
     return clock() - started
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.errors import DeadlineExceeded
-from app.runtime.roster import Found, Roster, Writer, padded_width
+from app.runtime.roster import Draft, Roster, Writer, padded_width
 from app.scheduling.cost import Costs, cheapest
 from app.scheduling.slots import Held, Row
-from app.tasks.generate import Summary, Token
+from app.tasks.generate import Token
+from app.tasks.searches import End, Searches
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Turn:
     reads: list[tuple[Row, float, float]] = field(default_factory=list)
     step: Stepped | None = None
     tokens: list[tuple[Row, Token]] = field(default_factory=list)
-    ends: list[tuple[Row, Summary | Exception]] = field(default_factory=list)
+    ends: list[tuple[Row, End]] = field(default_factory=list)
     drops: list[Row] = field(default_factory=list)
 
     @property
@@ -57,18 +58,41 @@ class Turn:
         return bool(self.reads or self.ends or self.drops or self.tokens)
 
 
-@dataclass(slots=True)
 class _Team:
     """Rows that step together, in the order of their roster."""
 
-    roster: Roster
-    rows: list[Row] = field(default_factory=list)
+    def __init__(self, row: Row) -> None:
+        """``row`` is like those that will join."""
+        writer, options = row.job.writer, row.options
+        self.roster = Roster(writer, options.beams, options.candidates)
+        self.searches: Searches[Draft] = Searches(self.roster, options.beams, writer.bos_id, writer.eos_id)
+        self.rows: list[Row] = []
+
+    def join(self, row: Row) -> None:
+        """Read a row's text and take it in; raises what the encoder raises."""
+        self.searches.join(row.draft, row.options)
+        self.rows.append(row)
 
     def remove(self, at: int) -> None:
         """Let row ``at`` leave; the last takes its place."""
-        self.roster.leave(at)
+        self.searches.leave(at)
         self.rows[at] = self.rows[-1]
         self.rows.pop()
+
+    def advance(self, turn: Turn) -> dict[int, End]:
+        """Step all rows once; return those that are over. What is decided and listened for is told."""
+        listened = [(at, self.searches.length(at)) for at, row in enumerate(self.rows) if row.listened]
+        try:
+            ends = self.searches.advance()
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the futures must learn of it
+            return dict.fromkeys(range(len(self.rows)), broken)
+        for at, before in reversed(listened):
+            end = ends.get(at)
+            if end is None:
+                turn.tokens.append((self.rows[at], self.searches.latest(at)))
+            elif not isinstance(end, Exception) and len(end.tokens) > before:
+                turn.tokens.append((self.rows[at], end.tokens[-1]))
+        return ends
 
 
 class Crew:
@@ -115,24 +139,31 @@ class Crew:
         now = self._clock()
         for team in self._teams:
             for at in reversed(range(len(team.rows))):
-                if _is_over(team.rows[at], now, turn):
+                row = team.rows[at]
+                if _nobody_waits(row, turn):
+                    team.remove(at)
+                elif row.job.deadline <= now:
+                    begun = team.searches.length(at)
+                    turn.ends.append((row, team.searches.best(at, "deadline") if begun else too_late()))
                     team.remove(at)
         self._teams = [team for team in self._teams if team.rows]
 
     def admit(self, row: Row, turn: Turn) -> None:
         """Read a row's text and let it join a team, unless it is over or cannot be read."""
-        if _is_over(row, self._clock(), turn):
+        if _nobody_waits(row, turn):
+            return
+        if row.job.deadline <= self._clock():
+            turn.ends.append((row, too_late()))
             return
         try:
             self._costs.learn(row.lane, row.draft, row.options)
             started = self._clock()
             team = self._team_for(row)
-            joined = team or _Team(Roster(row.job.writer, row.options.beams, row.options.candidates))
-            joined.roster.join(row.draft)
+            joined = team or _Team(row)
+            joined.join(row)
         except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
             turn.ends.append((row, broken))
             return
-        joined.rows.append(row)
         if team is None:
             self._teams.append(joined)
         turn.reads.append((row, started, self._clock()))
@@ -142,20 +173,14 @@ class Crew:
         team = self._teams[0]
         roster, count = team.roster, len(team.rows)
         cells, tokens, started = roster.cells, roster.tokens, self._clock()
-        found: list[Found | Exception]
-        try:
-            found = roster.step([row.search.ask() for row in team.rows])
-        except Exception as broken:  # noqa: BLE001 - whatever it is, the futures must learn of it
-            found = [broken] * count
+        ends = team.advance(turn)
         step = turn.step = Stepped(roster.writer, count, roster.beams, cells, tokens, started, self._clock())
         self.step_s = step.ended - started
-        for at in reversed(range(count)):
-            row = team.rows[at]
+        for row in reversed(team.rows):
             _count(row, step)
-            end = _advance(row, found[at], turn)
-            if end is not None:
-                turn.ends.append((row, end))
-                team.remove(at)
+        for at in sorted(ends, reverse=True):
+            turn.ends.append((team.rows[at], ends[at]))
+            team.remove(at)
         self._teams = [*self._teams[1:], team] if team.rows else self._teams[1:]
 
     def _team_for(self, row: Row) -> _Team | None:
@@ -171,14 +196,10 @@ def too_late() -> DeadlineExceeded:
     return DeadlineExceeded("no answer within the time that a request may take")
 
 
-def _is_over(row: Row, now: float, turn: Turn) -> bool:
+def _nobody_waits(row: Row, turn: Turn) -> bool:
     if row.job.gone:
         turn.drops.append(row)
-    elif row.job.deadline <= now:
-        turn.ends.append((row, row.search.best("deadline") if row.search.length else too_late()))
-    else:
-        return False
-    return True
+    return bool(row.job.gone)
 
 
 def _count(row: Row, step: Stepped) -> None:
@@ -188,17 +209,3 @@ def _count(row: Row, step: Stepped) -> None:
         step.first_s.append(step.ended - row.job.submitted)
         row.first = step.ended
     row.stepped = step.ended
-
-
-def _advance(row: Row, found: Found | Exception, turn: Turn) -> Summary | Exception | None:
-    """Tell a row's search what its step found; return how it ends, if it does."""
-    if isinstance(found, Exception):
-        return found
-    search, before = row.search, row.search.length
-    try:
-        search.tell(found)
-    except ValueError as broken:
-        return broken
-    if row.listened and search.length > before and search.latest is not None:
-        turn.tokens.append((row, search.latest))
-    return search.best() if search.done else None

@@ -21,7 +21,7 @@ from app.scheduling.cost import Costs, StepCost, measure
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
 from app.scheduling.slots import Held, Job, Room, Row, Slots
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
-from app.tasks.generate import Options, Search, Summary, Token
+from app.tasks.generate import Options, Summary, Token
 
 OnToken = Callable[[int, Token], None]
 """Told on the event loop of each token of a beam of one as it is decided, with the place of its order in the job."""
@@ -202,9 +202,8 @@ class Decoder:
             on_token=on_token,
         )
         for at, order in enumerate(orders):
-            search = Search(order.options, writer.bos_id, writer.eos_id)
             listened = on_token is not None and order.options.beams == 1
-            pending.rows.append(Row(pending, at, order.draft, order.options, search, listened=listened))
+            pending.rows.append(Row(pending, at, order.draft, order.options, listened=listened))
         return pending
 
     def _wake_soon(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from app.errors import QueueFull
 from app.runtime.roster import Draft, Writer
-from app.tasks.generate import Options, Search
+from app.tasks.generate import Options
 
 Lane = tuple[Writer, int]
 """A writer and a number of beams."""
@@ -27,13 +27,12 @@ class Room:
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One text of a job, and its search once it has joined others."""
+    """One text of a job."""
 
     job: "Job"
     index: int
     draft: Draft
     options: Options
-    search: Search
     listened: bool = False
     """Whether somebody listens for its tokens, which a beam of one decides one by one."""
     first: float = 0.0

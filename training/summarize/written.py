@@ -14,7 +14,8 @@ from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster
 from app.runtime.summarizer import Summarizer
 from app.tasks.detokenize import Detokenizer, Source, Spelling
-from app.tasks.generate import Options, Search, Summary, generate
+from app.tasks.generate import Options, Summary
+from app.tasks.searches import Searches, generate
 from training.errors import DataError
 from training.summarize.config import Kind
 
@@ -65,9 +66,11 @@ def write(
     pieces = model.tokenizer.pieces()
     # Near in length together, so that few columns are padding.
     order = [at for at in np.argsort([len(one.ids) for one in tokens], kind="stable") if len(tokens[at].ids)]
-    work = [(Draft(tokens[at].ids, kind, free=freedom), Search(wanted, model.bos_id, model.eos_id)) for at in order]
+    work = [(Draft(tokens[at].ids, kind, free=freedom), wanted) for at in order]
+    roster = Roster(model, wanted.beams, wanted.candidates)
+    searches = Searches(roster, wanted.beams, model.bos_id, model.eos_id)
     found = [Written("", [], [], ended=False)] * len(texts)
-    for place, summary in generate(Roster(model, wanted.beams, wanted.candidates), work, ROWS):
+    for place, summary in generate(searches, work, ROWS):
         at = int(order[place])
         found[at] = _written(model, texts[at], tokens[at], summary, pieces)
     return found

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.runtime.roster import Draft, Found, Roster
+from app.runtime.roster import NOTHING, Draft, Floats, Ids, Roster
 from app.runtime.session import Array
-from app.tasks.generate import Ask
 from tests.scribe import BOS, FIRST, PAD, Scribe, Stepped
 
 POISON = 22
@@ -31,35 +31,51 @@ def draft(length: int, first: int = FIRST) -> Draft:
     return Draft(np.arange(first, first + length) % 15 + FIRST, "headline")
 
 
-def first_ask() -> Ask:
-    return Ask([BOS], [0], [[]])
+class Row(NamedTuple):
+    """What a step found for one row, and where its next tokens are said from."""
+
+    ids: Ids
+    logps: Floats
+    copied: Floats
+    coverage: Floats
+    places: Ids
 
 
-def good(found: list[Found | Exception]) -> list[Found]:
-    assert not any(isinstance(one, Exception) for one in found), found
-    return [one for one in found if isinstance(one, Found)]
+def first(roster: Roster) -> Ids:
+    return np.full((roster.rows, roster.beams), BOS)
 
 
-def following(found: Found, beams: int) -> Ask:
-    """Go on from the first beam alone, with its best tokens, so that beams are reordered."""
-    return Ask(found.ids[0][:beams], [0] * beams, [[]] * beams)
+def nothing(roster: Roster) -> Ids:
+    return np.full((roster.rows, roster.beams, 1), NOTHING)
 
 
-def steps(roster: Roster, at: int, asks: list[Ask], count: int, beams: int) -> list[Found]:
+def stepped(roster: Roster, tokens: Ids) -> tuple[list[Row], Ids]:
+    """Step, and go on from the first beam alone with its best tokens, so that beams are reordered; return those."""
+    found, beams = roster.step(tokens, nothing(roster)), roster.beams
+    assert not found.failed
+    following = found.ids[:, 0, :beams]
+    places = roster.follow(np.zeros_like(following), following, found.copied[:, 0, :beams])
+    return [Row(*one) for one in zip(*found[:4], places, strict=True)], following
+
+
+def steps(roster: Roster, at: int, tokens: Ids, count: int) -> list[Row]:
     """Step ``count`` times and return what row ``at`` found."""
     own = []
     for _ in range(count):
-        found = good(roster.step(asks))
-        asks = [following(one, beams) for one in found]
+        found, tokens = stepped(roster, tokens)
         own.append(found[at])
     return own
 
 
-def same(one: list[Found], other: list[Found]) -> None:
+def same(one: list[Row], other: list[Row]) -> None:
     for left, right in zip(one, other, strict=True):
-        assert (left.ids, left.sources) == (right.ids, right.sources)
-        for name in ("logps", "copied", "coverage"):
+        assert (left.ids == right.ids).all()
+        assert (left.places == right.places).all()
+        for name in ("logps", "copied"):
             np.testing.assert_allclose(getattr(left, name), getattr(right, name), atol=1e-6)
+        wide, narrow = sorted((left.coverage, right.coverage), key=lambda each: -each.shape[1])
+        np.testing.assert_allclose(wide[:, : narrow.shape[1]], narrow, atol=1e-6)
+        assert not wide[:, narrow.shape[1] :].any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -68,28 +84,28 @@ def test_a_row_finds_alone_what_it_finds_in_company_and_joined_late(lengths: lis
     scribe = Scribe()
     alone = Roster(scribe, beams, 4)
     alone.join(draft(37, 9))
-    wanted = steps(alone, 0, [first_ask()], 4, beams)
+    wanted = steps(alone, 0, first(alone), 4)
     roster = Roster(scribe, beams, 4)
     for length in lengths:
         roster.join(draft(length))
-    asks = [first_ask()] * len(lengths)
+    tokens = first(roster)
     for _ in range(late):
-        asks = [following(one, beams) for one in good(roster.step(asks))]
+        tokens = stepped(roster, tokens)[1]
     roster.join(draft(37, 9))
-    same(steps(roster, len(lengths), [*asks, first_ask()], 4, beams), wanted)
+    same(steps(roster, len(lengths), np.concatenate([tokens, first(alone)]), 4), wanted)
 
 
 def test_the_last_row_takes_the_place_of_one_that_leaves() -> None:
     scribe = Scribe()
     wanted = Roster(scribe, 2, 3)
     wanted.join(draft(9, 7))
-    first = good(wanted.step([first_ask()]))[0]
+    _, own = stepped(wanted, first(wanted))
     roster = Roster(scribe, 2, 3)
     for length, start in ((20, 4), (5, 5), (9, 7)):
         roster.join(draft(length, start))
-    asks = [following(one, 2) for one in good(roster.step([first_ask()] * 3))]
+    _, tokens = stepped(roster, first(roster))
     roster.leave(0)
-    same(good(roster.step([asks[2], asks[1]]))[:1], steps(wanted, 0, [following(first, 2)], 1, 2))
+    same(stepped(roster, tokens[[2, 1]])[0][:1], stepped(wanted, own)[0])
     assert (roster.rows, roster.tokens) == (2, 14)
 
 
@@ -98,7 +114,7 @@ def test_memory_is_one_copy_a_row_and_stays_where_it_is() -> None:
     roster = Roster(scribe, 3, 4)
     for length in (20, 5):
         roster.join(draft(length))
-    steps(roster, 0, [first_ask()] * 2, 3, 3)
+    steps(roster, 0, first(roster), 3)
     shapes = [feeds["memory"].shape for feeds in scribe.feeds]
     assert shapes == [(2, 32, scribe.size)] * 3
     assert len({feeds["memory"].__array_interface__["data"][0] for feeds in scribe.feeds}) == 1
@@ -110,9 +126,9 @@ def test_rows_are_laid_out_narrower_once_the_longest_is_gone() -> None:
     roster = Roster(scribe, 1, 1)
     for length in (100, 5, 12):
         roster.join(draft(length))
-    found = good(roster.step([first_ask()] * 3))
+    _, tokens = stepped(roster, first(roster))
     roster.leave(0)
-    roster.step([following(found[at], 1) for at in (2, 1)])
+    stepped(roster, tokens[[2, 1]])
     assert [feeds["memory"].shape[1] for feeds in scribe.feeds] == [112, 16]
 
 
@@ -123,7 +139,7 @@ def test_beyond_a_source_there_is_padding_whoever_was_there_before() -> None:
         roster.join(draft(length))
     roster.leave(1)
     roster.join(draft(3))
-    roster.step([first_ask()] * 2)
+    stepped(roster, first(roster))
     (feeds,) = scribe.feeds
     assert (feeds["ids"][1, 3:] == PAD).all()
     assert not feeds["memory"][1, 3:].any()
@@ -135,9 +151,11 @@ def test_bans_and_what_may_be_generated_reach_the_step() -> None:
     roster = Roster(scribe, 2, 3)
     roster.join(draft(4))
     roster.join(Draft(draft(4).ids, "headline", free=True))
-    roster.step([Ask([BOS], [0], [[5, 6]]), first_ask()])  # the second beam is not live yet and repeats the first
+    banned = np.array([[[5, 6], [5, NOTHING]], [[NOTHING, NOTHING]] * 2])
+    found = roster.step(first(roster), banned)
+    assert not np.isin([5, 6], found.ids[0, 0]).any()
     (feeds,) = scribe.feeds
-    assert feeds["banned"].tolist() == [[[5, 6], [5, 6]], [[-1, -1], [-1, -1]]]
+    assert feeds["banned"].tolist() == banned.tolist()
     assert feeds["free"].tolist() == [0.0, 1.0]
     assert {name: array.dtype.name for name, array in feeds.items()} == {
         **dict.fromkeys(["tokens", "ids", "lens", "banned", "k"], "int64"),
@@ -156,10 +174,10 @@ def test_a_copied_token_is_said_from_the_place_that_holds_it_and_another_from_th
 
     roster = Roster(Fixed(), 1, 4)
     roster.join(Draft(np.array([5, 6, 5, 8, 7]), "headline"))
-    for _ in range(3):
-        (found,) = good(roster.step([first_ask()]))
-        assert found.sources == [[2, 1, 4, 4]]
-    assert found.coverage.tolist() == [pytest.approx([0.3, 0.15, 0.75, 0.0, 1.8])]
+    for at, place in enumerate([2, 1, 4, 4]):
+        found = roster.step(first(roster), nothing(roster))
+        assert roster.follow(np.zeros((1, 1), np.int64), found.ids[:, :, at], found.copied[:, :, at]) == [[place]]
+    assert roster.covered(0).tolist() == [pytest.approx([0.4, 0.2, 1.0, 0.0, 2.4])]
 
 
 @pytest.mark.parametrize("bad", [{0}, {3}, {1, 4}, {0, 1, 2, 3, 4}])
@@ -168,14 +186,30 @@ def test_a_row_that_the_step_fails_on_fails_alone(bad: set[int]) -> None:
     roster = Roster(scribe, 2, 3)
     for at in range(5):
         roster.join(Draft(np.array([POISON]), "headline") if at in bad else draft(6 + at))
-    found = roster.step([first_ask()] * 5)
-    assert {at for at, one in enumerate(found) if isinstance(one, Exception)} == bad
+    found = roster.step(first(roster), nothing(roster))
+    assert set(found.failed) == bad
     for at in set(range(5)) - bad:
         alone = Roster(scribe, 2, 3)
         alone.join(draft(6 + at))
-        one = found[at]
-        assert isinstance(one, Found)
-        same([one], good(alone.step([first_ask()])))
+        own = alone.step(first(alone), nothing(alone))
+        assert (found.ids[at] == own.ids[0]).all()
+        np.testing.assert_allclose(found.logps[at], own.logps[0], atol=1e-6)
+
+
+def test_a_row_that_failed_leaves_the_others_their_states() -> None:
+    scribe = Scribe(poison=POISON)
+    roster, alone = Roster(scribe, 2, 3), Roster(scribe, 2, 3)
+    roster.join(Draft(np.array([POISON]), "headline"))
+    for each in (roster, alone):
+        each.join(draft(7))
+    tokens = {}
+    for each in (roster, alone):
+        found = each.step(first(each), nothing(each))
+        tokens[each] = found.ids[-1:, 0, :2]
+        own = found.ids[:, 0, :2]
+        each.follow(np.zeros_like(own), own, found.copied[:, 0, :2])
+    roster.leave(0)
+    same(stepped(roster, tokens[roster])[0], stepped(alone, tokens[alone])[0])
 
 
 def test_a_text_that_cannot_be_read_does_not_join() -> None:
@@ -183,11 +217,11 @@ def test_a_text_that_cannot_be_read_does_not_join() -> None:
     roster.join(draft(6))
     with pytest.raises(RuntimeError, match="unreadable"):
         roster.join(Draft(np.array([POISON]), "headline"))
-    assert roster.rows == len(good(roster.step([first_ask()]))) == 1
+    assert roster.rows == len(stepped(roster, first(roster))[0]) == 1
 
 
 def test_a_step_asked_of_other_rows_is_a_bug() -> None:
     roster = Roster(Scribe(), 1, 1)
     roster.join(draft(6))
-    with pytest.raises(ValueError, match="This is a bug: 2 asks of 1 rows"):
-        roster.step([first_ask()] * 2)
+    with pytest.raises(ValueError, match="This is a bug: tokens of 2 rows, for 1"):
+        roster.step(np.full((2, 1), BOS), nothing(roster))

@@ -8,8 +8,8 @@ from app.runtime.roster import Draft
 from app.scheduling.cost import Costs, StepCost
 from app.scheduling.crew import Crew, Stepped, Turn
 from app.scheduling.slots import Held, Job, Row
-from app.tasks.generate import Options, Search, Summary
-from tests.scribe import BOS, EOS, FIRST, Scribe
+from app.tasks.generate import Options, Summary
+from tests.scribe import FIRST, Scribe
 
 TOGETHER = StepCost(fixed_s=1, row_s=0.1, cell_s=0.001)
 APART = StepCost(fixed_s=0, row_s=0.1, cell_s=1)
@@ -36,7 +36,7 @@ def row(scribe: Scribe, length: int = 9, beams: int = 1, max_tokens: int = 50, *
     job = Job(scribe, submitted=90.0, deadline=more.get("deadline", 1e9))
     options = Options(max_tokens, beams=beams)
     draft = Draft(np.arange(length) % 15 + FIRST, "headline")
-    made = Row(job, 0, draft, options, Search(options, BOS, EOS))
+    made = Row(job, 0, draft, options)
     job.rows = [made]
     return made
 

@@ -23,7 +23,8 @@ from app.scheduling.crew import Crew, Stepped, Turn
 from app.scheduling.decoder import Decoder, Order, Written
 from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
-from app.tasks.generate import Options, Search, Summary, Token, generate
+from app.tasks.generate import Options, Summary, Token
+from app.tasks.searches import Searches, generate
 from tests.packages import SUMMARIES
 from tests.parrot import parrot
 from tests.scribe import FIRST, Scribe
@@ -103,9 +104,9 @@ def bad(token: int) -> Order:
 
 def alone(writer: Writer, one: Order) -> Summary:
     """Return the summary of a text that nothing else is stepped with."""
-    search = Search(one.options, writer.bos_id, writer.eos_id)
     roster = Roster(writer, one.options.beams, one.options.candidates)
-    return next(generate(roster, [(one.draft, search)], rows=1))[1]
+    searches = Searches(roster, one.options.beams, writer.bos_id, writer.eos_id)
+    return next(generate(searches, [(one.draft, one.options)], rows=1))[1]
 
 
 def same(found: Summary, wanted: Summary) -> None:

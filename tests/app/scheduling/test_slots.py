@@ -8,8 +8,8 @@ import pytest
 from app.errors import QueueFull
 from app.runtime.roster import Draft, padded_width
 from app.scheduling.slots import Held, Job, Room, Row, Slots
-from app.tasks.generate import Options, Search
-from tests.scribe import BOS, EOS, Scribe
+from app.tasks.generate import Options
+from tests.scribe import Scribe
 
 SCRIBE = Scribe()
 
@@ -19,7 +19,7 @@ def job(*lengths: int, beams: int = 1) -> Job:
     options = Options(max_tokens=5, beams=beams)
     for at, length in enumerate(lengths):
         draft = Draft(np.full(length, 5), "headline")
-        made.rows.append(Row(made, at, draft, options, Search(options, BOS, EOS)))
+        made.rows.append(Row(made, at, draft, options))
     return made
 
 

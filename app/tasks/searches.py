@@ -1,0 +1,240 @@
+"""Beam search of many texts at once, over a step that it knows nothing about: arrays in, arrays out, decisions kept.
+
+What is the same for every row of a step is done for all of them at once; Python looks at a row only where a hypothesis
+ends. Greedy search is a beam of one. Every tie is decided: by the lower beam, then the lower id.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from math import inf
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from app.tasks.generate import NOTHING, Floats, Found, Ids, Options, Reason, Step, Summary, Token
+from app.tasks.hypotheses import Hypotheses, Picked
+
+SourceT = TypeVar("SourceT")
+End = Summary | Exception
+
+_LEAST_COVERAGE = 1e-6
+"""What a source position without any attention counts as, since the logarithm of 0 would rule the summary out."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """One row's options, and what of it has ended."""
+
+    options: Options
+    ended: int = 0
+    best: Summary | None = None
+
+
+class Searches(Generic[SourceT]):
+    """The searches of rows with equally many beams, and the step that they share. One thread at a time."""
+
+    def __init__(self, step: Step[SourceT], beams: int, bos_id: int, eos_id: int) -> None:
+        """``step`` must have no rows yet."""
+        self._step = step
+        self._beams = beams
+        self._bos_id = bos_id
+        self._eos_id = eos_id
+        self._searches: list[_Search] = []
+        self._said = Hypotheses(beams)
+
+    @property
+    def rows(self) -> int:
+        """Texts whose search is not over."""
+        return len(self._searches)
+
+    def join(self, source: SourceT, options: Options) -> None:
+        """Add a text as the last row; raises what the step raises, and then nothing has joined."""
+        if options.beams != self._beams:
+            raise ValueError(f"This is a bug: {options.beams} beams among searches of {self._beams}")
+        self._step.join(source)
+        self._searches.append(_Search(options))
+        self._said.join()
+
+    def leave(self, at: int) -> None:
+        """Forget row ``at``; the last row takes its place."""
+        self._step.leave(at)
+        self._said.leave(at)
+        self._searches[at] = self._searches[-1]
+        self._searches.pop()
+
+    def length(self, at: int) -> int:
+        """Return how many tokens are decided for each live beam of a row: the steps done."""
+        return int(self._said.lengths[at])
+
+    def latest(self, at: int) -> Token:
+        """Return the last token of a row's best live hypothesis, which must have one; in a beam of one it is final."""
+        return self._said.latest(at)
+
+    def advance(self) -> dict[int, End]:
+        """Step all rows once; return the rows that are over, with their summaries or why they failed.
+
+        They must leave before the next call. Raises what the step raises for all rows.
+        """
+        found = self._step.step(self._said.last(self._bos_id), self._banned())
+        ends: dict[int, End] = dict(found.failed)
+        if (wrong := np.isnan(found.logps)).any():
+            for at in np.flatnonzero(wrong.any((1, 2))).tolist():
+                ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
+        picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)
+        sources = self._step.follow(picked.parents, picked.tokens, picked.copied)
+        self._said.extend(picked, sources)
+        lengths = self._said.lengths.tolist()
+        for at, search in enumerate(self._searches):
+            if at not in ends and (lengths[at] == search.options.max_tokens or self._settled(at, search)):
+                ends[at] = self.best(at)
+        return ends
+
+    def best(self, at: int, reason: Reason = "length") -> Summary:
+        """Return a row's best summary: of those that ended by themselves where there are any, or of the live ones.
+
+        ``reason`` is why a live one ends here; a search broken off by its ``deadline`` says so in any case.
+        """
+        search, length = self._searches[at], self.length(at)
+        if search.best is not None:
+            return Summary(search.best.tokens, search.best.score, "deadline" if reason == "deadline" else "eos")
+        logps = self._said.logps[at].tolist()
+        covered = self._step.covered(at) if length and search.options.coverage_penalty else None  # [K, T]
+        scores = [
+            _score(search.options, logp, length, covered[beam] if covered is not None else None)
+            for beam, logp in enumerate(logps)
+            if logp > -inf
+        ]
+        beam = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
+        return Summary(self._said.tokens(at, beam), scores[beam], reason)
+
+    def _greedy(self, found: Found, ends: dict[int, End]) -> Picked:
+        """Take each row's best token: as ``_several``, without its cost."""
+        tokens, logps, copied = found.ids[:, :, 0], found.logps[:, :, 0], found.copied[:, :, 0]  # [R, 1] each
+        totals = self._said.logps + logps  # [R, 1]
+        over = (tokens == self._eos_id) | ~(logps > -inf)  # [R, 1]
+        if over.any():
+            for at in np.flatnonzero(over).tolist():
+                if at not in ends:
+                    if logps[at, 0] > -inf:
+                        self._end(at, 0, float(totals[at, 0]), found)
+                    ends[at] = self.best(at)
+        return Picked(np.zeros_like(tokens), tokens, logps, copied, totals)
+
+    def _several(self, found: Found, ends: dict[int, End]) -> Picked:
+        """Take the best of all continuations of each row, best first; take note of those that end."""
+        beams, (rows, _, k) = self._beams, found.ids.shape
+        totals = (self._said.logps[:, :, None] + found.logps).reshape(rows, beams * k)  # [R, K k]
+        order = (-totals).argsort(axis=1, kind="stable")  # [R, K k], ties by the lower beam, then the lower id
+        order += (np.arange(rows) * (beams * k))[:, None]  # [R, K k], among all numbers of the step
+        ranked, ids = totals.ravel()[order], found.ids.ravel()[order]  # [R, K k] each
+        possible, ending = ranked > -inf, ids == self._eos_id  # [R, K k] each
+        last = ending[:, :beams] & possible[:, :beams]  # [R, K], too poor a rank is no end
+        if last.any():
+            for at, rank in np.argwhere(last).tolist():
+                if at not in ends:
+                    self._end(at, int(order[at, rank]) // k % beams, float(ranked[at, rank]), found)
+        going = possible & ~ending  # [R, K k]
+        ranks = (~going).argsort(axis=1, kind="stable")[:, :beams]  # [R, K], those that go on, best first
+        own = np.arange(rows)[:, None]  # [R, 1]
+        live = going[own, ranks]  # [R, K]
+        if not live.all():
+            ranks = np.where(live, ranks, ranks[:, :1])  # [R, K]
+            for at in np.flatnonzero(~live[:, 0]).tolist():
+                if at not in ends:
+                    ends[at] = self.best(at)
+        places = order[own, ranks]  # [R, K]
+        whole = np.where(live, ranked[own, ranks], -inf)  # [R, K]
+        logps, copied = found.logps.ravel()[places], found.copied.ravel()[places]  # [R, K] each
+        return Picked(places // k % beams, ids[own, ranks], logps, copied, whole)
+
+    def _banned(self) -> Ids:
+        """Return what may not follow, int64[R, K, N]: the end before its time, and repeated runs of tokens."""
+        rows, beams = self.rows, self._beams
+        lengths = self._said.lengths.tolist()
+        ends = [
+            self._eos_id if length < search.options.min_tokens else NOTHING
+            for length, search in zip(lengths, self._searches, strict=True)
+        ]
+        early = np.broadcast_to(np.array(ends, np.int64)[:, None], (rows, beams)).reshape(-1, 1)  # [R K, 1]
+        sizes = [search.options.block_ngram for search in self._searches]
+        columns = [early, *(self._repeats(size, sizes) for size in sorted({*sizes} - {0}))]  # [R K, N'] each
+        banned = np.concatenate(columns, axis=1) if len(columns) > 1 else early  # [R K, N]
+        return banned.reshape(rows, beams, -1)
+
+    def _repeats(self, size: int, sizes: list[int]) -> Ids:
+        """Return what would repeat a run of ``size`` in the rows that ask for it, int64[R K, N]; N may be 0."""
+        at, ids = self._said.repeats(size)  # [H] each
+        if len(at) and len({*sizes}) > 1:
+            asked = (np.array(sizes) == size)[at // self._beams]  # [H]
+            at, ids = at[asked], ids[asked]
+        if not len(at):
+            return np.zeros((self.rows * self._beams, 0), np.int64)
+        place = np.arange(len(at)) - np.searchsorted(at, at)  # [H], among those of its beam
+        banned = np.full((self.rows * self._beams, int(place.max()) + 1), NOTHING, np.int64)  # [R K, N]
+        banned[at, place] = ids
+        return banned
+
+    def _end(self, at: int, beam: int, logp: float, found: Found) -> None:
+        """Take note of a hypothesis that ended by itself, with the end token's own log-probability."""
+        search, covered = self._searches[at], None
+        if search.options.coverage_penalty:
+            covered = found.coverage[at, beam, : self._step.covered(at).shape[1]]  # [T]
+        score = _score(search.options, logp, self.length(at) + 1, covered)
+        search.ended += 1
+        if search.best is None or score > search.best.score:
+            search.best = Summary(self._said.tokens(at, beam), score, "eos")
+
+    def _settled(self, at: int, search: _Search) -> bool:
+        """Tell whether no live hypothesis can still win: enough have ended, or the best is out of reach.
+
+        A log-probability only falls, so a live one scores at best what it has over the most favourable length.
+        """
+        if search.best is None:
+            return False
+        if search.ended >= self._beams:
+            return True
+        alpha = search.options.length_penalty
+        kindest = max(_length_penalty(n, alpha) for n in (self.length(at) + 1, search.options.max_tokens))
+        return float(self._said.logps[at, 0]) / kindest <= search.best.score
+
+
+def generate(
+    searches: Searches[SourceT], work: Iterable[tuple[SourceT, Options]], rows: int
+) -> Iterator[tuple[int, Summary]]:
+    """Yield the place in ``work`` and the summary of each text, as they end, ``rows`` of them at a time.
+
+    A search that ends makes room for the next at once. Whatever a step raises or finds failed is raised. ``searches``
+    must have no rows yet.
+    """
+    waiting = enumerate(work)
+    running: list[int] = []
+    while True:
+        while len(running) < rows and (following := next(waiting, None)) is not None:
+            place, (source, options) = following
+            searches.join(source, options)
+            running.append(place)
+        if not running:
+            return
+        ends = searches.advance()
+        for at in sorted(ends, reverse=True):
+            if isinstance(end := ends[at], Exception):
+                raise end
+            yield running[at], end
+            searches.leave(at)
+            running[at] = running[-1]
+            running.pop()
+
+
+def _score(options: Options, logp: float, tokens: int, covered: Floats | None) -> float:
+    """Return a hypothesis's score; ``tokens``: those that its ``logp`` speaks of, the end token among them."""
+    score = logp / _length_penalty(tokens, options.length_penalty)
+    if covered is not None:
+        logs = np.log(np.clip(covered.astype(np.float64), _LEAST_COVERAGE, 1.0))  # [T]
+        score += options.coverage_penalty * float(logs.sum())
+    return score
+
+
+@cache
+def _length_penalty(tokens: int, alpha: float) -> float:
+    return float(((5 + tokens) / 6) ** alpha)
