@@ -16,7 +16,7 @@ help: ## Say what there is
 run: .venv/serving ## Serve the bundled packages on 127.0.0.1:8000 (SLUICE_HOST, SLUICE_PORT)
 	$(BIN)/sluice serve
 
-test: .venv/dev ## Install everything and run the whole suite
+test: .venv/dev .venv/clients.made ## Install everything and run the whole suite
 	$(BIN)/pytest -n $(PYTEST_WORKERS)
 
 lint: .venv/dev ## Formatting, style, types, architecture, dependencies, container and monitoring files
@@ -57,6 +57,12 @@ clean: ## Remove the environment and every cache
 .venv/serving: requirements.txt pyproject.toml | .venv/bin/python
 	$(PIP) install -r requirements.txt
 	$(PIP) install --no-deps --editable .
+	touch $@
+
+# clients of the Open Inference Protocol, which want older packages than the rest
+.venv/clients.made: tests/clients/requirements.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv/clients
+	.venv/clients/bin/pip --disable-pip-version-check --quiet install -r tests/clients/requirements.txt
 	touch $@
 
 # torch comes first: what is installed after it takes the build that is there

@@ -14,6 +14,7 @@ import typer.main
 
 from app.api.examples import answerable, answerable_summaries, recorded
 from app.cli import app as sluice
+from tests import foreign
 from tests.server import ROOT, serving
 from training.cli import app as sluice_train
 
@@ -124,6 +125,20 @@ def test_the_readmes_streams_are_what_they_show() -> None:
                 )
             )
     assert streams or not (MODELS / "summarize-en").exists(), "the README shows no stream"
+
+
+@pytest.mark.timeout(600)
+def test_the_readmes_session_of_tritonclient_prints_what_it_shows() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    pairs = re.findall(r"^```python\n(.*?)```\n+```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ((program, shown),) = [(program, shown) for program, shown in pairs if "tritonclient" in program]
+    with serving(MODELS) as server:
+        printed = foreign.run(program.replace("127.0.0.1:8000", server.url.removeprefix("http://")))
+    labels, scores = (re.findall(pattern, printed) for pattern in (r"b'(\w+)'", r"\d\.\d*"))
+    assert labels == re.findall(r"b'(\w+)'", shown)
+    assert [float(score) for score in scores] == pytest.approx(
+        [float(score) for score in re.findall(r"\d\.\d*", shown)], abs=0.01
+    )
 
 
 def test_the_recorded_examples_are_what_the_bundled_packages_answer() -> None:

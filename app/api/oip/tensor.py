@@ -119,10 +119,9 @@ def _flat(name: str, shape: Sequence[int], data: Sequence[Any]) -> Sequence[Any]
     """Return the values in one row; they are as many as ``shape`` says, and nested like it where they are nested."""
     values: list[Any] = list(data)
     if values and isinstance(values[0], list):
-        for size, inner in zip(shape, [*shape[1:], None], strict=True):
-            if inner is None:
-                break
-            if any(not isinstance(one, list) or len(one) != inner for one in values) or not size:
+        for axis, size in enumerate(shape[1:], 1):
+            rows = math.prod(shape[:axis])
+            if len(values) != rows or not all(isinstance(one, list) and len(one) == size for one in values):
                 raise InvalidInference(f"input {name!r} is not nested as its shape {list(shape)} says")
             values = list(chain.from_iterable(values))
     if len(values) != math.prod(shape):

@@ -43,6 +43,8 @@ def test_nested_values_are_read_as_flat_ones() -> None:
         ("INT64", [2, 2], [[1, 2], [3]], "not nested as its shape"),
         ("INT64", [2], [[1], [2]], "whole numbers"),
         ("INT64", [2, 2], [[1, 2], 3], "not nested as its shape"),
+        ("BYTES", [], [[]], "expected strings"),
+        ("INT64", [4, 0], [[], []], "not nested as its shape"),
         ("INT64", [1], [1.5], "expected whole numbers alone"),
         ("INT64", [1], [True], "expected whole numbers alone"),
         ("UINT8", [1], [256], "cannot hold"),
