@@ -4,10 +4,9 @@ Times are seconds, counters end in ``_total``, label values are bounded: routes 
 are the packages on disk. docs/metrics.md says what each is for.
 """
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import (
@@ -18,11 +17,11 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
-    values,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+
+from app.sharing import Processes, restarts_in
 
 SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -158,6 +157,7 @@ class Metrics:
         )
         self._declare_writing()
         self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", stage, registry=r)
+        self.worker_restarts = restarts_in(r)
         self.rejected = Counter("sluice_rejected", "Requests refused before any work.", ["reason"], registry=r)
         self.dropped = Counter("sluice_dropped", "Waiting rows given up before compute.", ["reason"], registry=r)
         self._declare_keys()
@@ -292,39 +292,5 @@ class Metrics:
             return self.registry
         together = CollectorRegistry()
         MultiProcessCollector(together, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
-        together.register(_Processes(self._shared_dir))
+        together.register(Processes(self._shared_dir))
         return together
-
-
-def share(folder: Path, slot: int) -> None:
-    """Make this process keep its metrics in ``folder`` under its worker slot; call it before ``Metrics``.
-
-    Files are named by slot and not by process id, so that a restarted worker goes on counting in the file of the one
-    it replaces and the folder never grows. Gauges tell of a process that is gone: they start afresh.
-    """
-    for stale in folder.glob(f"gauge_*_{slot}.db"):
-        stale.unlink()
-    written = folder / f"{slot}.pid.new"
-    written.write_text(str(os.getpid()), "ascii")
-    written.replace(folder / f"{slot}.pid")  # in one step, since another worker may be reading it
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # prometheus_client reads it nowhere else
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-
-
-class _Processes(Collector):
-    """The standard process metrics, summed over the workers (the start time is the earliest)."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterator[Metric]:
-        totals: dict[str, Metric] = {}
-        for file in self._folder.glob("*.pid"):
-            for metric in ProcessCollector(pid=partial(file.read_text, "ascii"), registry=None).collect():
-                value = metric.samples[0].value
-                if metric.name in totals:
-                    known = totals[metric.name].samples[0].value
-                    value = min(known, value) if metric.name == "process_start_time_seconds" else known + value
-                family = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
-                totals[metric.name] = family(metric.name, metric.documentation, value=value)
-        yield from totals.values()

@@ -32,7 +32,7 @@ from app.tasks.classify import classify, token_weights
 from app.text.sentences import Sentence, sentences
 from app.together import together
 
-Phase = Literal["starting", "ready", "draining"]
+Phase = Literal["starting", "ready", "leaving", "draining"]
 
 _TOKENIZE_INLINE_CHARS = 20_000
 """Beyond about a millisecond of tokenizing, the event loop has better things to do."""
@@ -80,6 +80,11 @@ class Service:
         self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
 
+    def leave(self) -> None:
+        """Tell balancers to send no more; what comes all the same, because they do not know yet, is answered."""
+        self.phase = "leaving" if self.phase == "ready" else "draining"
+        self.metrics.ready.set(0)
+
     def drain(self) -> None:
         """Take no more work from now on; what is in flight is finished."""
         self.phase = "draining"
@@ -99,6 +104,8 @@ class Service:
     def refuse_unless_fit(self) -> None:
         """Raise ``NotReady`` or ``Draining`` where traffic had better go elsewhere."""
         self.refuse_unless_ready()
+        if self.phase == "leaving":
+            raise Draining("this process is about to stop; send requests to another")
         if self._failing:
             raise NotReady("models hang again and again; the log says which under inference_hung")
 

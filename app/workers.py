@@ -1,44 +1,39 @@
-"""The server processes: one, or several that share a listening socket and a folder of metrics."""
+"""The server processes: one, or a supervisor and several, which get connections evenly and share their metrics."""
 
 import contextlib
 import multiprocessing
 import os
-import resource
 import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import structlog
-import uvicorn
 
 from app import logs
-from app.api import gate, wire
 from app.errors import SettingsError, StartupError
+from app.handover import Dispatch, Door, Lane
 from app.main import create_app
-from app.metrics import share
-from app.service import Service
+from app.server import SIGNALS, run
 from app.settings import Settings
+from app.sharing import count_restarts, share
 
 log = structlog.get_logger("sluice")
 
 _BACKLOG = 2048
-_OTHER_DESCRIPTORS = 256
-"""Files, pipes and the event loop's own."""
-_KEEP_ALIVE_S = 75
-"""Longer than the usual minute of a load balancer, which must be the one to close an idle connection."""
-_POLL_S = 0.2
+_POLL_S, _STUCK_POLL_S = 0.2, 0.02
 _RESTART_WAIT_S = 1.0
 """A worker that dies at once is not restarted in a tight loop."""
 _KILL_MARGIN_S = 5.0
 _START_FAILED = 2
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(settings: Settings) -> None:
@@ -48,71 +43,9 @@ def serve(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port, workers=settings.workers)
     if settings.workers == 1:
-        _run(settings, listener)
+        run(settings, listener)
     else:
         _supervise(settings, listener)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn that tells the service of the signal at once, and exits 0 after a clean drain."""
-
-    def __init__(self, config: uvicorn.Config, service: Service, on_hangup: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._service = service
-        self._on_hangup = on_hangup
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._service.drain()
-        super().handle_exit(sig, frame)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Handle signals, and do not raise them again afterwards as uvicorn does: a drained process ended well."""
-        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._on_hangup())
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _run(settings: Settings, listener: socket.socket) -> None:
-    _allow_descriptors(settings)
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=gate.protocol(wire.protocol(app.state.express), _gate_bounds(settings), app.state.ledger),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,  # the guard writes one line a request
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=settings.drain_s,
-    )
-    _Server(config, app.state.service, app.state.access.hurry).run(sockets=[listener])
-
-
-def _allow_descriptors(settings: Settings) -> None:
-    """Raise the soft limit of open files to what the connections may need, and say so where the hard one is lower."""
-    needed = settings.max_connections + _OTHER_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < needed:
-        log.warning("few_descriptors", allowed=allowed, needed=needed, setting="SLUICE_MAX_CONNECTIONS")
-
-
-def _gate_bounds(settings: Settings) -> gate.GateBounds:
-    return gate.GateBounds(
-        max_connections=settings.max_connections,
-        max_header_bytes=settings.max_header_bytes,
-        max_headers=settings.max_headers,
-        head_timeout_s=settings.head_timeout_ms / 1000,
-    )
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -126,7 +59,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from broken
 
 
-def _work(settings: Settings, listener: socket.socket, slot: int) -> None:
+def _work(settings: Settings, door: Door, slot: int) -> None:
     """Be one worker process."""
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
@@ -135,7 +68,7 @@ def _work(settings: Settings, listener: socket.socket, slot: int) -> None:
     share(settings.metrics_dir, slot)
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     try:
-        _run(settings, listener)
+        run(settings, door)
     except StartupError as error:
         log.critical("start_failed", reason=str(error))
         sys.exit(_START_FAILED)
@@ -150,23 +83,65 @@ def _follow_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+class _Supervisor:
+    """Accepts connections, gives them to its workers evenly, and keeps as many workers as there should be."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._lanes: dict[int, Lane] = {}
+        self._workers: dict[int, BaseProcess] = {}
+        self._due: dict[int, float] = dict.fromkeys(range(settings.workers), 0.0)
+        """When each worker that is missing may start."""
+        self._dispatch = Dispatch(listener, lambda: list(self._lanes.values()))
+        self._restarts = count_restarts(settings.metrics_dir)
+
+    def run(self) -> None:
+        """Serve until a signal; then let each worker drain."""
+        stopping = _Stop()
+        signal.signal(signal.SIGHUP, lambda *_: _pass_on(signal.SIGHUP, list(self._workers.values())))
+        while not stopping.asked:
+            self._start_missing()
+            self._wait()
+            for lane in self._lanes.values():
+                lane.hear()
+            self._bury_the_dead()
+            self._dispatch.accept()
+        self._dispatch.close()
+        _stop(list(self._workers.values()), self._settings.drain_s + _KILL_MARGIN_S)
+
+    def _wait(self) -> None:
+        """Return when there is something to do, or after a moment."""
+        wanted: list[Any] = [*self._lanes.values(), *(worker.sentinel for worker in self._workers.values())]
+        if any(lane.ready for lane in self._lanes.values()) and not self._dispatch.stuck:
+            wanted.append(self._listener)
+        wait(wanted, _STUCK_POLL_S if self._dispatch.stuck else _POLL_S)
+
+    def _start_missing(self) -> None:
+        for slot, due in list(self._due.items()):
+            if time.monotonic() >= due:
+                del self._due[slot]
+                lane = self._lanes[slot] = Lane()
+                self._workers[slot] = _start(self._settings, lane, slot)
+
+    def _bury_the_dead(self) -> None:
+        """Give the connections that a dead worker never took to others, and let another take its place soon."""
+        for slot, worker in list(self._workers.items()):
+            if worker.is_alive():
+                continue
+            left = self._lanes.pop(slot).close()
+            del self._workers[slot]
+            log.error("worker_died", slot=slot, exit_code=worker.exitcode, passed_on=len(left))
+            self._dispatch.hold(left)
+            self._restarts.inc()
+            self._due[slot] = time.monotonic() + _RESTART_WAIT_S
+
+
 def _supervise(settings: Settings, listener: socket.socket) -> None:
     """Keep ``settings.workers`` processes running until a signal; then let each drain."""
     create_app(settings.model_copy(update={"workers": 1}))  # what is wrong is said once, before any process starts
     with _metrics_folder(settings) as folder:
-        shared = settings.model_copy(update={"metrics_dir": folder})
-        stopping = _Stop()
-        workers = {slot: _start(shared, listener, slot) for slot in range(settings.workers)}
-        signal.signal(signal.SIGHUP, lambda *_: _pass_on(signal.SIGHUP, list(workers.values())))
-        while not stopping.asked:
-            time.sleep(_POLL_S)
-            for slot, worker in workers.items():
-                if not worker.is_alive() and not stopping.asked:
-                    log.error("worker_died", slot=slot, exit_code=worker.exitcode)
-                    time.sleep(_RESTART_WAIT_S)
-                    workers[slot] = _start(shared, listener, slot)
-        listener.close()
-        _stop(list(workers.values()), settings.drain_s + _KILL_MARGIN_S)
+        _Supervisor(settings.model_copy(update={"metrics_dir": folder}), listener).run()
 
 
 class _Stop:
@@ -174,17 +149,17 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = False
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, self._ask)
 
     def _ask(self, _: int, __: FrameType | None) -> None:
         self.asked = True
 
 
-def _start(settings: Settings, listener: socket.socket, slot: int) -> BaseProcess:
+def _start(settings: Settings, lane: Lane, slot: int) -> BaseProcess:
     # spawn, because a fork would copy the supervisor's threads' locks
     process = multiprocessing.get_context("spawn").Process(
-        target=_work, args=(settings, listener, slot), name=f"sluice-{slot}"
+        target=_work, args=(settings, lane.door(), slot), name=f"sluice-{slot}"
     )
     process.start()
     return process

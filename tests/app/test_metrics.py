@@ -11,7 +11,8 @@ from app.metrics import Metrics
 WORKER = """
 import sys
 from pathlib import Path
-from app.metrics import Metrics, share
+from app.metrics import Metrics
+from app.sharing import share
 folder, slot = Path(sys.argv[1]), int(sys.argv[2])
 share(folder, slot)
 metrics = Metrics("9", folder)

@@ -1,5 +1,6 @@
 """Two worker processes on one socket: one set of metrics, and a death that costs only its own requests."""
 
+import contextlib
 import os
 import signal
 import time
@@ -14,6 +15,17 @@ def ask(server: Server, times: int) -> None:
     for _ in range(times):  # a new connection each, so that both workers get some
         answer = httpx.post(f"{server.url}/v1/sentiment", json={"inputs": "good film"}, headers={"connection": "close"})
         assert answer.status_code == 200
+
+
+def sockets_of(pid: int) -> int:
+    return sum(str(file.readlink()).startswith("socket:") for file in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def wait_both_ready(server: Server) -> None:
+    until = time.monotonic() + 20
+    while sum('"event": "ready"' in line or '"event":"ready"' in line for line in server.lines) < 2:
+        assert time.monotonic() < until, "the second worker was never ready"
+        time.sleep(0.05)
 
 
 def worker_pids(folder: Path) -> list[int]:
@@ -31,6 +43,18 @@ def test_two_workers_count_together_and_drain_together(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+def test_eight_connections_are_shared_evenly_between_two_workers(tmp_path: Path) -> None:
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        wait_both_ready(server)
+        before = [sockets_of(pid) for pid in worker_pids(tmp_path)]
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                client = stack.enter_context(httpx.Client(base_url=server.url))
+                assert client.get("/health/live").status_code == 200
+            after = [sockets_of(pid) for pid in worker_pids(tmp_path)]
+        assert [now - then for now, then in zip(after, before, strict=True)] == [4, 4]
+
+
 def test_a_dead_worker_comes_back_and_counts_on_in_the_same_files(tmp_path: Path) -> None:
     with serving(workers=2, metrics_dir=tmp_path) as server:
         ask(server, 20)
@@ -45,6 +69,7 @@ def test_a_dead_worker_comes_back_and_counts_on_in_the_same_files(tmp_path: Path
         server.wait_ready()
         ask(server, 20)
         assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") >= 40
+        assert server.metric("sluice_worker_restarts_total") == 1
         assert sorted(file.name for file in tmp_path.iterdir()) == files
         assert server.stop() == 0
 

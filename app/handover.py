@@ -1,0 +1,150 @@
+"""Connections on their way from the supervisor, which accepts them, to the worker that serves them.
+
+Workers that accept from one socket are loaded as chance has it: of eight connections one worker can get all. Here one
+process accepts and gives each connection to the ready worker that has the fewest. A descriptor goes over a Unix socket,
+one byte with it; back come a byte when the worker is ready and one for each connection that ended.
+"""
+
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+_READY, _ENDED, _HERE = b"r", b"-", b"+"
+_READ_BYTES = 4096
+
+
+class Lane:
+    """The supervisor's end of one worker's way, which keeps the other end too: what a dead worker left can be read."""
+
+    def __init__(self) -> None:
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self.ready = False
+        self.connections = 0
+        """Connections that were given to the worker and have not ended."""
+
+    def fileno(self) -> int:
+        """Return what to wait on for ``hear``."""
+        return self._near.fileno()
+
+    def door(self) -> "Door":
+        """Return the worker's end, to be sent to its process."""
+        return Door(self._far)
+
+    def give(self, connection: socket.socket) -> bool:
+        """Send a connection; ``False`` where the way is full."""
+        try:
+            socket.send_fds(self._near, [_HERE], [connection.fileno()])
+        except OSError:  # full, or as many descriptors are under way as this user may have
+            return False
+        self.connections += 1
+        return True
+
+    def hear(self) -> None:
+        """Take note of what the worker says."""
+        with contextlib.suppress(BlockingIOError):
+            while said := self._near.recv(_READ_BYTES):
+                self.ready |= _READY in said
+                self.connections -= said.count(_ENDED)
+
+    def close(self) -> list[socket.socket]:
+        """Close both ends; return the connections that the worker never took."""
+        left = list(_taken(self._far))
+        self._near.close()
+        self._far.close()
+        return left
+
+
+class Door:
+    """A worker's end: connections come out of it."""
+
+    def __init__(self, far: socket.socket) -> None:
+        self._far = far
+        self._unsaid = b""
+
+    def __getstate__(self) -> Any:
+        return DupFd(self._far.fileno())
+
+    def __setstate__(self, state: Any) -> None:
+        self._far = socket.socket(fileno=state.detach())
+        self._far.setblocking(False)
+        self._unsaid = b""
+
+    def fileno(self) -> int:
+        """Return what to wait on for ``take``."""
+        return self._far.fileno()
+
+    def take(self) -> Iterator[socket.socket]:
+        """Yield the connections that have come."""
+        return _taken(self._far)
+
+    def say_ready(self) -> None:
+        """Tell the supervisor that connections may come."""
+        self._say(_READY)
+
+    def say_ended(self) -> None:
+        """Tell the supervisor that a connection ended."""
+        self._say(_ENDED)
+
+    def _say(self, word: bytes) -> None:
+        self._unsaid += word
+        with contextlib.suppress(OSError):  # full: said with the next word; or the supervisor is gone
+            self._unsaid = self._unsaid[self._far.send(self._unsaid) :]
+
+
+class Dispatch:
+    """Accepts connections and gives each to the ready lane that has the fewest."""
+
+    def __init__(self, listener: socket.socket, lanes: Callable[[], Sequence[Lane]]) -> None:
+        """``lanes``: those there are now."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._lanes = lanes
+        self._held: deque[socket.socket] = deque()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether connections are held because no worker takes them, so that no more should be accepted."""
+        return bool(self._held)
+
+    def accept(self) -> None:
+        """Accept what waits in the listener's queue, unless nobody is there to take it."""
+        while self.pass_on() and any(lane.ready for lane in self._lanes()):
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            self._held.append(connection)
+
+    def hold(self, connections: Sequence[socket.socket]) -> None:
+        """Take connections to give to somebody else."""
+        self._held.extend(connections)
+
+    def pass_on(self) -> bool:
+        """Give away what is held; tell whether nothing is left."""
+        while self._held:
+            ready = sorted((lane for lane in self._lanes() if lane.ready), key=lambda lane: lane.connections)
+            if not any(lane.give(self._held[0]) for lane in ready):
+                return False
+            self._held.popleft().close()
+        return True
+
+    def close(self) -> None:
+        """Accept what has come so far, and then nothing more."""
+        with contextlib.suppress(OSError):
+            self.accept()
+        self._listener.close()
+
+
+def _taken(far: socket.socket) -> Iterator[socket.socket]:
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            said, descriptors, *_ = socket.recv_fds(far, 1, 1)
+            for descriptor in descriptors:
+                yield socket.socket(fileno=descriptor)
+            if not said:
+                return
