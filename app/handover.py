@@ -44,12 +44,14 @@ class Lane:
         self.connections += 1
         return True
 
-    def hear(self) -> None:
-        """Take note of what the worker says."""
+    def hear(self) -> bool:
+        """Take note of what the worker says; tell whether it has just become ready."""
+        before = self.ready
         with contextlib.suppress(BlockingIOError):
             while said := self._near.recv(_READ_BYTES):
                 self.ready |= _READY in said
                 self.connections -= said.count(_ENDED)
+        return self.ready and not before
 
     def close(self) -> list[socket.socket]:
         """Close both ends; return the connections that the worker never took."""

@@ -103,8 +103,9 @@ class _Supervisor:
         while not stopping.asked:
             self._start_missing()
             self._wait()
-            for lane in self._lanes.values():
-                lane.hear()
+            for slot, lane in self._lanes.items():
+                if lane.hear():
+                    log.info("worker_ready", slot=slot)
             self._bury_the_dead()
             self._dispatch.accept()
         self._dispatch.close()

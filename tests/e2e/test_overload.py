@@ -30,7 +30,7 @@ def slow(tmp_path: Path) -> Path:
     return copy_slow(tmp_path)
 
 
-def wait_until(fact: Callable[[], bool], within_s: float = 10) -> None:
+def wait_until(fact: Callable[[], bool], within_s: float = 30) -> None:
     until = time.monotonic() + within_s
     while not fact():
         assert time.monotonic() < until, "it did not come true in time"
