@@ -17,6 +17,7 @@ from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
 from app.scheduling.batcher import Answer, Batcher, Lane
 from app.scheduling.decoder import Decoder, Order
+from app.scheduling.haste import UNHURRIED, Haste
 from app.settings import Settings
 from app.tasks.generate import Options, Summary
 
@@ -28,7 +29,7 @@ Floats = npt.NDArray[np.float32]
 class Terms:
     """Under which rows are answered: the time that they may take, and what the caller's key may still ask for."""
 
-    timeout_s: float | None = None
+    haste: Haste = UNHURRIED
     allowance: Allowance | None = None
 
     def take(self, items: int, tokens: int) -> None:
@@ -102,7 +103,7 @@ class Arrays:
 
     async def _run(self, model: Model, lane: Lane, rows: Sequence[Sized], items: int, terms: Terms) -> list[Answer]:
         terms.take(items, sum(map(len, rows)))
-        answers = await self._batcher.submit(lane, rows, self._timeout_s(terms))
+        answers = await self._batcher.submit(lane, rows, self._timeout_s(terms), priority=terms.haste.priority)
         queued = max(0.0, answers.started - answers.submitted)
         self._metrics.of_model(model.name, model.version).queue_seconds.observe(queued)
         self._count(model, items)
@@ -112,5 +113,4 @@ class Arrays:
         self._metrics.items.labels(model.name, model.version, model.manifest.task, "ok").inc(items)
 
     def _timeout_s(self, terms: Terms) -> float:
-        most = self._settings.timeout_ms / 1000
-        return most if terms.timeout_s is None else min(terms.timeout_s, most)
+        return terms.haste.left_s(self._settings.timeout_ms / 1000)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from app.errors import InferenceFailed, InferenceHung, ItemError, LineError
 from app.exchange import Query, Result
 from app.modelpack.manifest import Task
+from app.scheduling.haste import Haste
 from app.service import Service
 
 Id = str | int | float | bool | None
@@ -60,7 +61,7 @@ class Bulk:
         Raises what the source raises, once what came before is answered, and ``RequestError`` where no row of a part
         can be answered. The source is not asked for more than may be under way. Closing the generator stops the work.
         """
-        query = replace(query, priority="batch", patient=True)
+        query = replace(query, haste=Haste(priority="batch"), patient=True)
         order: asyncio.Queue[tuple[Part, asyncio.Task[list[Answered]]] | None] = asyncio.Queue()
         room = _Room(self._max_rows, self._max_chars)
         feeding = asyncio.create_task(self._feed(task, query, source, order, room))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from app.errors import ItemError
 from app.keys.allowance import Allowance
-from app.scheduling.policy import Priority
+from app.scheduling.haste import UNHURRIED, Haste
 from app.tasks.classify import Classified
 
 
@@ -21,7 +21,7 @@ class Query:
     sentences: bool = False
     allowance: Allowance | None = None
     """What the caller may still ask for, where that is limited."""
-    priority: Priority = "interactive"
+    haste: Haste = UNHURRIED
     patient: bool = False
     """Wait for room in the queue and for the answer, however long, where others are refused."""
 

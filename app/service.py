@@ -16,6 +16,7 @@ from app.errors import (
     RateLimited,
     RequestError,
     TooManyItems,
+    WaitTooLong,
 )
 from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
 from app.keys.allowance import Unit
@@ -27,6 +28,7 @@ from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.scheduling.batcher import Answer, Answers, Batcher, Ticket
+from app.scheduling.haste import Haste
 from app.settings import Settings
 from app.tasks.classify import classify, token_weights
 from app.text.sentences import Sentence, sentences
@@ -118,6 +120,10 @@ class Service:
         if not self.registry.ready:
             raise NotReady("no model could be opened; GET /v1/models says why")
 
+    def refuse_unless_soon(self, haste: Haste) -> None:
+        """Raise ``WaitTooLong`` where a prediction would wait too long, whatever it is about."""
+        self._batcher.refuse_unless_soon(self._left_s(haste), haste.priority)
+
     async def answer(self, task: Task, query: Query) -> Reply:
         """Return every text's answer or error; ``RequestError`` where the whole request is refused."""
         self.refuse_unless_ready()
@@ -161,7 +167,7 @@ class Service:
         if query.allowance is not None:
             query.allowance.take("items", len(items))
             query.allowance.take("tokens", sum(map(len, rows)))
-        ticket = self._batcher.enqueue(model.plain, rows, self._settings.timeout_ms / 1000)
+        ticket = self._batcher.enqueue(model.plain, rows, self._left_s(query.haste), priority=query.haste.priority)
         return Job(task, query, model, items, ticket, spent)
 
     def finish(self, job: Job) -> Reply:
@@ -175,6 +181,9 @@ class Service:
     def give_up(self, job: Job) -> None:
         """Give a job's ticket back: it is finished, or nobody waits for it any more."""
         self._batcher.withdraw(job.ticket)
+
+    def _left_s(self, haste: Haste) -> float:
+        return haste.left_s(self._settings.timeout_ms / 1000)
 
     def _plain_items(self, task: Task, query: Query) -> list[_Item] | None:
         """Return the items where one model answers all of them, ``None`` where not, or where one has an error."""
@@ -236,11 +245,12 @@ class Service:
                 return
 
     async def _submit(self, query: Query, lane: GraphLane, rows: list[Ids]) -> Answers:
-        timeout_s = _PATIENCE_S if query.patient else self._settings.timeout_ms / 1000
+        haste = query.haste
+        timeout_s = _PATIENCE_S if query.patient else self._left_s(haste)
         while True:
             try:
-                return await self._batcher.submit(lane, rows, timeout_s, priority=query.priority)
-            except QueueFull:
+                return await self._batcher.submit(lane, rows, timeout_s, priority=haste.priority)
+            except (QueueFull, WaitTooLong):
                 if not query.patient:
                     raise
             await asyncio.sleep(_ROOM_AGAIN_S)

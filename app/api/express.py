@@ -16,12 +16,13 @@ from starlette.types import Scope
 
 from app.api.access import Access
 from app.api.body import MEDIA_TYPE
+from app.api.haste import PRIORITY, TIMEOUT, haste_of
 from app.api.ledger import CLIENT_CLOSED, Ledger
 from app.api.predict import answered, path_of, query_of
 from app.api.refusal import fault, refuse
 from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import Trace, request_id
-from app.errors import RequestError
+from app.errors import RequestError, WaitTooLong
 from app.modelpack.manifest import CLASSIFYING
 from app.scheduling.batcher import Answers
 from app.service import Job, Service
@@ -41,7 +42,7 @@ _MEANINGLESS = {
     *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-real-ip"),
     *(b"traceparent", b"tracestate", b"baggage", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-sampled", b"b3"),
 }
-_READ = {b"content-type", b"x-request-id", b"authorization", b"x-api-key"}
+_READ = {b"content-type", b"x-request-id", b"authorization", b"x-api-key", TIMEOUT, PRIORITY}
 PLAIN_HEADERS = frozenset(_MEANINGLESS | _READ)
 """What a request may carry and go this way: what nothing here reads, and what this module reads as the routes do."""
 _JSON = {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
@@ -74,23 +75,33 @@ class Express:
         trace = Trace(request_id(headers), time.perf_counter())
         try:
             self._access.admit(scope, headers, trace)
+            trace.haste = haste_of(headers)
+            self._service.refuse_unless_soon(trace.haste)
             asked = parse_request(PredictRequest, body)
+        except WaitTooLong as error:
+            return self._refused(error, scope["path"], trace, write)
         except RequestError:
             return None
         task = self._tasks[scope["path"].encode("ascii")]
         trace.items = len(asked.inputs)
-        parcel = Parcel(self._service, self._ledger, scope["path"], trace, write)
         try:
             job = self._service.start(task, query_of(asked, trace))
         except RequestError as error:
-            self._ledger.open()
-            parcel.respond(refuse(error, trace))
-            return parcel
+            return self._refused(error, scope["path"], trace, write)
         if job is None:
             return None
-        self._ledger.open()
+        parcel = self._parcel(scope["path"], trace, write)
         parcel.follow(job)
         return parcel
+
+    def _refused(self, error: RequestError, path: str, trace: Trace, write: Write) -> "Parcel":
+        parcel = self._parcel(path, trace, write)
+        parcel.respond(refuse(error, trace))
+        return parcel
+
+    def _parcel(self, path: str, trace: Trace, write: Write) -> "Parcel":
+        self._ledger.open()
+        return Parcel(self._service, self._ledger, path, trace, write)
 
 
 class Parcel:

@@ -1,4 +1,4 @@
-"""In front of every route: request id, key, the body's bounds, one log line, one count, and no trace that leaks."""
+"""In front of every route: request id, key, deadline, the bounds of a body, one log line, one count, no trace that leaks."""
 
 import time
 
@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import Access, challenge
+from app.api.haste import haste_of
 from app.api.inlet import Bounds, Inlet
 from app.api.ledger import CLIENT_CLOSED, Ledger
 from app.api.refusal import fault, refuse
@@ -42,6 +43,8 @@ class Guard:
         self._ledger.open()
         try:
             self._access.admit(scope, headers, trace)
+            if scope["method"] == "POST":
+                trace.haste = haste_of(headers)
             if body is not None:
                 await body.refuse_declared()
                 body.open(scope)

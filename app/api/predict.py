@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.examples import answer_examples, answers, request_examples
+from app.api.haste import PARAMETERS
 from app.api.ledger import CLIENT_CLOSED
 from app.api.refusal import refuse
 from app.api.schemas import PredictRequest, PredictResponse, parse_request
@@ -64,7 +65,10 @@ def router(service: Service) -> APIRouter:
             description=f"{_LABELS[task]}\n\n{_ITEMS}",
             response_model=None,
             responses=answers(*STATUSES, ok={"model": PredictResponse} | answer_examples(task)),
-            openapi_extra={"requestBody": {"required": True, "content": {"application/json": body}}},
+            openapi_extra={
+                "parameters": PARAMETERS,
+                "requestBody": {"required": True, "content": {"application/json": body}},
+            },
         )
     return routes
 
@@ -74,6 +78,7 @@ def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaita
         trace = trace_of(request.scope)
         refuse_media_type(request)
         service.refuse_unless_ready()  # before the body is read: it would be read for nothing
+        service.refuse_unless_soon(trace.haste)
         asked = parse_request(PredictRequest, await request.body())
         trace.items = len(asked.inputs)
         async with CancelledWhenGone(request.receive) as client:
@@ -88,7 +93,14 @@ def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaita
 def query_of(asked: PredictRequest, trace: Trace) -> Query:
     """Return what a request asks of its texts."""
     return Query(
-        asked.inputs, asked.model, asked.version, asked.language, asked.explain, asked.sentences, trace.allowance
+        asked.inputs,
+        asked.model,
+        asked.version,
+        asked.language,
+        asked.explain,
+        asked.sentences,
+        trace.allowance,
+        trace.haste,
     )
 
 

@@ -11,6 +11,7 @@ from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.events import MEDIA_TYPE, EventStream
 from app.api.examples import answers, summary_examples, summary_requests
+from app.api.haste import PARAMETERS
 from app.api.ledger import CLIENT_CLOSED
 from app.api.predict import DIGITS, STATUSES, failure_body, milliseconds, refuse_media_type
 from app.api.refusal import refuse
@@ -72,7 +73,10 @@ def router(service: Service, summaries: Summaries) -> APIRouter:
         description=_DESCRIPTION,
         response_model=None,
         responses=answers(*STATUSES, ok=ok, of_summaries=True),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": body}}},
+        openapi_extra={
+            "parameters": PARAMETERS,
+            "requestBody": {"required": True, "content": {"application/json": body}},
+        },
     )
     return routes
 
@@ -101,6 +105,7 @@ def _wish(asked: SummaryRequest, trace: Trace) -> Wish:
         texts=asked.inputs,
         **asked.model_dump(exclude={"inputs", "stream"}),
         allowance=trace.allowance,
+        haste=trace.haste,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.keys.allowance import Allowance
+from app.scheduling.haste import UNHURRIED, Haste
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -29,6 +30,8 @@ class Trace:
     """The name of the API key that it came with."""
     allowance: Allowance | None = None
     """What that key may still ask for, where it has a limit."""
+    haste: Haste = UNHURRIED
+    """How soon its caller wants the answer."""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

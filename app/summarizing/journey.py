@@ -79,7 +79,8 @@ class Summaries:
         if wish.allowance is not None:
             wish.allowance.take("items", len(wish.texts))
         reply, started = SummaryReply(), time.monotonic()
-        request = _Request(wish, reply, started, started + self._settings.timeout_ms / 1000, tell)
+        until = started + wish.haste.left_s(self._settings.timeout_ms / 1000)
+        request = _Request(wish, reply, started, until, tell)
         items = await self._read(request, self._route(request))
         await self._quote(request, items)
         if tell is None:
@@ -131,7 +132,9 @@ class Summaries:
 
     async def _choose(self, request: _Request, quoter: Extractor, items: list[Item]) -> None:
         documents = [quoter.document([tokens.ids for _, tokens in item.sentences]) for item in items]
-        answers = await self._batcher.submit(quoter.lane, documents, request.left_s)
+        answers = await self._batcher.submit(
+            quoter.lane, documents, request.left_s, priority=request.wish.haste.priority
+        )
         queued = max(0.0, answers.started - answers.submitted)
         self._metrics.of_model(quoter.name, quoter.version).queue_seconds.observe(queued)
         times = request.reply.timings

@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.exchange import Failure
 from app.keys.allowance import Allowance
+from app.scheduling.haste import UNHURRIED, Haste
 from app.text.form import AskedKind, AskedMethod, Kind, Method
 
 FinishReason = Literal["eos", "length", "deadline"]
@@ -27,6 +28,7 @@ class Wish:
     model: str | None = None
     version: int | None = None
     explain: bool = False
+    haste: Haste = UNHURRIED
     allowance: Allowance | None = None
     """What the caller may still ask for, where that is limited."""
 

@@ -84,7 +84,7 @@ async def test_answers_keep_the_order_of_the_rows_and_no_more_than_the_bound_is_
 async def test_parts_are_patient_and_of_the_class_batch() -> None:
     fake = Fake()
     await gathered(bulk(fake).answers("topic", QUERY, stream(["a", "b"])))
-    assert {(query.priority, query.patient) for query in fake.asked} == {("batch", True)}
+    assert {(query.haste.priority, query.patient) for query in fake.asked} == {("batch", True)}
 
 
 async def test_nothing_is_read_while_answers_are_not_taken() -> None:

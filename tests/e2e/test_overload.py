@@ -20,7 +20,7 @@ from tests.slow import copy_slow
 
 LONG = "good bad film " * 150
 REFUSALS = {"queue_full", "wait_too_long"}
-SLOW = {"threads": 1, "max_batch_rows": 1, "max_items": 2_000, "max_body_bytes": 10_000_000}
+SLOW: dict[str, object] = {"threads": 1, "max_batch_rows": 1, "max_items": 2_000, "max_body_bytes": 10_000_000}
 """Settings under which the slow package answers one row after the other."""
 
 

@@ -64,7 +64,12 @@ class Answering:
         self, asked: Inference, model: Classifier, texts: list[str], wanted: Sequence[str]
     ) -> Inferred:
         query = Query(
-            texts, model.name, model.package.version, language_of(asked.parameters), allowance=asked.allowance
+            texts,
+            model.name,
+            model.package.version,
+            language_of(asked.parameters),
+            allowance=asked.allowance,
+            haste=asked.terms.haste,
         )
         reply = await self.service.answer(model.manifest.task, query)
         refuse_untold(reply.failures, len(texts), wanted)
@@ -73,7 +78,9 @@ class Answering:
         return _inferred(asked, model, found, wanted, tokens=sum(result.tokens for result in reply.results))
 
     async def _summarized(self, asked: Inference, model: Model, texts: list[str], wanted: Sequence[str]) -> Inferred:
-        wish = wish_of(texts, model.name, model.package.version, asked.parameters, asked.allowance)
+        wish = wish_of(
+            texts, model.name, model.package.version, asked.parameters, allowance=asked.allowance, haste=asked.haste
+        )
         reply = await self.summaries.answer(wish)
         refuse_untold(reply.failures, len(texts), wanted)
         columns = of_quoted if isinstance(model, Extractor) else of_written

@@ -1,13 +1,15 @@
 """What a client of the protocol asks and gets, as plain values that know neither HTTP nor gRPC."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.api.oip.tensor import Tensor
 from app.arrays import Terms
 from app.errors import InvalidInference
 from app.keys.allowance import Allowance
+from app.scheduling.haste import UNHURRIED, Haste
 
 Parameters = Mapping[str, Any]
 
@@ -26,19 +28,24 @@ class Inference:
     parameters: Parameters = field(default_factory=dict)
     allowance: Allowance | None = None
     """What the caller's key may still ask for, where it has a limit."""
+    haste: Haste = UNHURRIED
+    """What its headers say of that."""
 
     @property
     def terms(self) -> Terms:
         """Under which the request is answered; ``InvalidInference`` where its parameters do not say it well."""
-        return Terms(self.timeout_s, self.allowance)
+        return Terms(sooner(self.haste, self.parameters), self.allowance)
 
-    @property
-    def timeout_s(self) -> float | None:
-        """The parameter ``timeout``, microseconds, in seconds; ``None`` where there is none, or it is 0."""
-        asked = self.parameters.get("timeout", 0)
-        if isinstance(asked, bool) or not isinstance(asked, int) or asked < 0:
-            raise InvalidInference(f"parameters.timeout is {asked!r}; expected microseconds, a whole number")
-        return asked / _MICROSECONDS or None
+
+def sooner(haste: Haste, parameters: Parameters) -> Haste:
+    """Return ``haste`` with the parameter ``timeout``, where there is one: microseconds from now; 0 is none."""
+    asked = parameters.get("timeout", 0)
+    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 0:
+        raise InvalidInference(f"parameters.timeout is {asked!r}; expected microseconds, a whole number")
+    if not asked:
+        return haste
+    until = time.monotonic() + asked / _MICROSECONDS
+    return replace(haste, until=until if haste.until is None else min(until, haste.until))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,12 @@ async def _read(answering: Answering, request: Request, name: str, version: str 
     asked = parse(GenerateRequest, await request.body())
     trace.items, trace.model = 1, model.name
     return asked, wish_of(
-        [asked.text_input], model.name, model.package.version, asked.parameters or {}, trace.allowance
+        [asked.text_input],
+        model.name,
+        model.package.version,
+        asked.parameters or {},
+        allowance=trace.allowance,
+        haste=trace.haste,
     )
 
 

@@ -14,6 +14,7 @@ from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.events import MEDIA_TYPE
 from app.api.examples import answers
+from app.api.haste import PARAMETERS
 from app.api.ledger import CLIENT_CLOSED
 from app.api.oip import metadata, schemas
 from app.api.oip.answering import Answering
@@ -209,7 +210,7 @@ def _post(
         description=more or None,
         response_model=None,
         responses=answers(*statuses, ok=ok if isinstance(ok, dict) else {"model": ok}, of_summaries=True),
-        openapi_extra={"parameters": _parameters(path), "requestBody": body},
+        openapi_extra={"parameters": [*_parameters(path), *PARAMETERS], "requestBody": body},
     )
 
 

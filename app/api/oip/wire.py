@@ -74,6 +74,7 @@ def read(request: Request, body: bytes, model: str, version: str | None) -> Aske
         form.id or "",
         parameters,
         trace_of(request.scope).allowance,
+        trace_of(request.scope).haste,
     )
     default = parameters.get("binary_data_output", False) is True
     outputs = [(output.name, _known(output.parameters)) for output in form.outputs or ()]

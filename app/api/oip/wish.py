@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from app.api.oip.exchange import Parameters
+from app.api.oip.exchange import Parameters, sooner
 from app.errors import InvalidInference
 from app.keys.allowance import Allowance
+from app.scheduling.haste import UNHURRIED, Haste
 from app.summarizing.wishes import Wish
 from app.text.form import AskedKind, AskedMethod
 
@@ -30,10 +31,17 @@ def language_of(parameters: Parameters) -> str:
 
 
 def wish_of(
-    texts: list[str], model: str, version: Any, parameters: Parameters, allowance: Allowance | None = None
+    texts: list[str],
+    model: str,
+    version: Any,
+    parameters: Parameters,
+    *,
+    allowance: Allowance | None = None,
+    haste: Haste = UNHURRIED,
 ) -> Wish:
     """Return what is wished for; ``InvalidInference`` names the parameter that is of another form."""
-    return Wish(texts, model=model, version=version, allowance=allowance, **_checked(parameters).model_dump())
+    options = _checked(parameters).model_dump()
+    return Wish(texts, model=model, version=version, haste=sooner(haste, parameters), allowance=allowance, **options)
 
 
 def _checked(parameters: Parameters) -> _Wished:
