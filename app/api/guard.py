@@ -1,4 +1,4 @@
-"""In front of every route: request id, key, deadline, the bounds of a body, one log line, one count, no trace that leaks."""
+"""In front of every route: request id, key, deadline, body bounds, one log line, one count, and no trace that leaks."""
 
 import time
 
