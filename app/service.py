@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
 from app.errors import (
     Draining,
     ItemError,
@@ -30,7 +28,7 @@ from app.runtime.registry import Registry
 from app.scheduling.batcher import Answer, Answers, Batcher, Ticket
 from app.scheduling.haste import Haste
 from app.settings import Settings
-from app.tasks.classify import classify, token_weights
+from app.tasks.classify import classified, token_weights
 from app.text.sentences import Sentence, sentences
 from app.together import together
 
@@ -311,7 +309,7 @@ def _all_tokens(item: _Item) -> list[Tokens]:
 
 def _result(item: _Item, query: Query, answers: list[Answer]) -> Result:
     labels, temperature = item.model.manifest.labels, item.model.temperature
-    whole, *parts = classify(np.stack([answer[0] for answer in answers]), labels, temperature)
+    whole, *parts = (classified(answer[0], labels, temperature) for answer in answers)
     tokens = _all_tokens(item)[0]
     package = item.model.package
     result = Result(

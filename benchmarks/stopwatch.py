@@ -41,7 +41,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "padding": ("app.runtime.classifier:GraphLane.run",),
     "inference": ("app.runtime.session:Session.run",),
-    "task head": ("app.service:classify",),
+    "task head": ("app.service:classified", "app.service:classify"),
     "service": (
         *("app.service:Service.answer", "app.service:Service.start", "app.service:Service.finish"),
         "app.api.express:Express.begin",

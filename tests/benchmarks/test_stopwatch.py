@@ -11,6 +11,7 @@ from benchmarks.stopwatch import LOOP, OTHER, STAGES, Overhead, Stopwatch
 
 OLD = {
     "app.api.guard:Guard._count",
+    "app.service:classify",
     "app.api.predict:json_response",
 }
 """Of earlier versions, or of an option; a comparison with one needs them."""

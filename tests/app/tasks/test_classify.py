@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.tasks.classify import classify, softmax, token_weights
+from app.tasks.classify import classified, classify, softmax, token_weights
 
 LABELS = ["negative", "neutral", "positive"]
 
@@ -35,3 +35,19 @@ def test_logits_of_another_width_are_a_bug() -> None:
 def test_a_token_that_raises_every_label_alike_weighs_nothing() -> None:
     attribution = np.array([[1, 1, 1], [0, 0, 3], [2, 0, 0]], np.float32)
     assert token_weights(attribution, 2) == pytest.approx([0, 3, -1])
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 3.0])
+def test_one_row_gets_what_a_batch_of_rows_does(temperature: float) -> None:
+    rows = np.random.default_rng(7).normal(scale=8, size=(50, 3)).astype(np.float32)
+    rows[3] = rows[3, 0]  # a tie: the first wins
+    for row, want in zip(rows, classify(rows, LABELS, temperature), strict=True):
+        have = classified(row, LABELS, temperature)
+        assert have.label == want.label
+        assert have.scores == pytest.approx(want.scores, abs=1e-6)
+        assert have.score == have.scores[have.label]
+
+
+def test_one_row_of_another_length_than_the_labels_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="This is a bug"):
+        classified(np.zeros(4, np.float32), LABELS)
