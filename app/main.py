@@ -172,6 +172,7 @@ class Parts:
                     self._decoder.learn(model, Draft(ids, next(iter(kinds))), beams)
 
     async def _close(self) -> None:
+        self.metrics.registry.settle()  # other processes may still tell of it
         await asyncio.to_thread(self._decoder.close)
         await asyncio.to_thread(self._batcher.close)
         self._watchdog.close()

@@ -5,7 +5,7 @@ are the packages on disk. docs/metrics.md says what each is for.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.sharing import Processes, restarts_in
+from app.tally import CounterTally, HistogramTally, Tallies
 
 SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -45,14 +46,16 @@ FINISHES = ("eos", "length", "deadline")
 class ModelSeries:
     """The series of one package that each request or batch adds to."""
 
-    tokenize_seconds: Histogram
-    queue_seconds: Histogram
+    tokenize_seconds: HistogramTally
+    queue_seconds: HistogramTally
     infer_seconds: Histogram
     forecast_seconds: Counter
     batch_rows: Histogram
     real_cells: Counter
     padding_cells: Counter
     last_inference: Gauge
+    answered: dict[str, CounterTally] = field(default_factory=dict)
+    """Of texts, by task; ``Metrics.answered`` fills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Metrics:
         self._shared_dir = shared_dir
         self._of_model: dict[tuple[str, str], ModelSeries] = {}
         self._of_writer: dict[tuple[str, str], WriterSeries] = {}
-        self.registry = r = CollectorRegistry()
+        self.registry = r = Tallies(shared=shared_dir is not None)
         self.requests = Counter("sluice_requests", "Requests answered.", ["route", "code"], registry=r)
         self.request_seconds = Histogram(
             "sluice_request_duration_seconds",
@@ -263,8 +266,8 @@ class Metrics:
         if (model, version) not in self._of_model:
             self.hangs.labels(model, version)
             self._of_model[model, version] = ModelSeries(
-                tokenize_seconds=self.tokenize_seconds.labels(model, version),
-                queue_seconds=self.queue_seconds.labels(model, version),
+                tokenize_seconds=self.registry.histogram(self.tokenize_seconds.labels(model, version)),
+                queue_seconds=self.registry.histogram(self.queue_seconds.labels(model, version)),
                 infer_seconds=self.infer_seconds.labels(model, version),
                 forecast_seconds=self.forecast_infer_seconds.labels(model, version),
                 batch_rows=self.batch_rows.labels(model, version),
@@ -273,6 +276,13 @@ class Metrics:
                 last_inference=self.last_inference.labels(model, version),
             )
         return self._of_model[model, version]
+
+    def answered(self, model: str, version: str, task: str) -> CounterTally:
+        """Return the counter of a package's texts that were answered, for those who count at each request."""
+        known = self.of_model(model, version).answered
+        if task not in known:
+            known[task] = self.registry.counter(self.items.labels(model, version, task, "ok"))
+        return known[task]
 
     def declare_items(self, model: str, version: str, task: str, codes: Iterable[str]) -> None:
         """Put the series of a package's texts in place for each code that they may get."""
@@ -290,6 +300,7 @@ class Metrics:
     def _together(self) -> CollectorRegistry:
         if self._shared_dir is None:
             return self.registry
+        self.registry.settle()
         together = CollectorRegistry()
         MultiProcessCollector(together, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
         together.register(Processes(self._shared_dir))

@@ -228,7 +228,7 @@ class Service:
         at = iter(answers.rows)
         for item in items:
             reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
-        self.metrics.items.labels(model.name, model.version, task, "ok").inc(len(items))
+        self.metrics.answered(model.name, model.version, task).inc(len(items))
 
     async def _take(self, query: Query, unit: Unit, count: int) -> None:
         """Use up the caller's allowance; ``RateLimited`` where it does not hold as much and nobody would wait."""

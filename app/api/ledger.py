@@ -1,11 +1,13 @@
 """What is written down of every request: one count, one log line."""
 
+import logging
 import time
 from functools import lru_cache
 
 import structlog
 
 from app.api.trace import Trace
+from app.logs import request_lines
 from app.metrics import REJECTIONS, Metrics
 
 CLIENT_CLOSED = 499
@@ -27,8 +29,12 @@ class Ledger:
         self._metrics = metrics
         self._routes = routes
         self._series = lru_cache(_SERIES)(
-            lambda route, code: (metrics.requests.labels(route, code), metrics.request_seconds.labels(route))
+            lambda route, code: (
+                metrics.registry.counter(metrics.requests.labels(route, code)),
+                metrics.registry.histogram(metrics.request_seconds.labels(route)),
+            )
         )
+        self._lines = request_lines()
         self._log = structlog.get_logger("sluice.request").bind()  # bound once, not at each line
 
     def open(self) -> None:
@@ -43,22 +49,26 @@ class Ledger:
         counter, histogram = self._series(route, str(status))
         counter.inc()
         histogram.observe(seconds)
+        self._metrics.registry.settle_soon()
         if trace.key is not None:
             self._metrics.of_key(trace.key).add(trace.items, trace.tokens, trace.error_code)
         if trace.error_code in REJECTIONS:
             self._metrics.rejected.labels(trace.error_code).inc()
-        write = self._log.debug if route in _QUIET else self._log.info
-        write(
-            "request",
-            request_id=trace.request_id,
-            method=method,
-            route=route,
-            status=status,
-            code=trace.error_code,
+        number = logging.DEBUG if route in _QUIET else logging.INFO
+        fields = {
+            "request_id": trace.request_id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "code": trace.error_code,
             **({} if trace.key is None else {"key": trace.key}),
-            model=trace.model,
-            items=trace.items,
-            tokens=trace.tokens,
-            timings_ms=trace.timings_ms,
-            total_ms=round(seconds * 1000, 3),
-        )
+            "model": trace.model,
+            "items": trace.items,
+            "tokens": trace.tokens,
+            "timings_ms": trace.timings_ms,
+            "total_ms": round(seconds * 1000, 3),
+        }
+        if self._lines is not None:
+            self._lines.write(number, "request", fields)
+        else:
+            self._log.log(number, "request", **fields)

@@ -1,5 +1,7 @@
 """Logs: one JSON object a line from us and from uvicorn alike, and no local variables in a trace."""
 
+import asyncio
+import io
 import json
 import logging
 
@@ -47,3 +49,38 @@ def test_a_trace_is_logged_without_the_values_of_variables(
     out = "\n".join(lines(capsys))
     assert "Traceback" in out
     assert "privateprivate" not in out
+
+
+async def test_lines_by_the_thousand_have_the_same_form_and_keep_their_order(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    logs.configure("json", "info")
+    quick = logs.request_lines()
+    assert quick is not None
+    quick.write(logging.INFO, "request", {"route": "/v1/sentiment"})
+    quick.write(logging.DEBUG, "request", {"route": "below the level"})
+    structlog.get_logger("sluice").info("next")
+    written = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [line["event"] for line in written] == ["request", "next"]
+    assert written[0].keys() - {"route"} == written[1].keys()
+    assert written[0]["level"] == "info"
+    assert len(written[0]["timestamp"]) == len(written[1]["timestamp"])
+
+
+async def test_a_line_is_written_in_a_moment_and_many_at_once() -> None:
+    stream = io.BytesIO()
+    quick = logs.Lines(logging.INFO, stream)
+    quick.write(logging.INFO, "request", {})
+    assert not stream.getvalue()
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.06, later.set)
+    await later.wait()
+    assert stream.getvalue().count(b"\n") == 1
+    for _ in range(64):
+        quick.write(logging.INFO, "request", {})
+    assert stream.getvalue().count(b"\n") == 65
+
+
+def test_on_a_console_structlog_writes_every_line() -> None:
+    logs.configure("console", "info")
+    assert logs.request_lines() is None
