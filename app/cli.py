@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -13,11 +14,12 @@ from app import logs, workers
 from app.api.catalogue import describe
 from app.api.predict import answer_body
 from app.api.summarize import answer_body as summary_body
+from app.corpus.command import Wanted, predict_file
 from app.errors import RequestError, StartupError
 from app.exchange import Query
 from app.keys.command import app as keys
 from app.main import Parts
-from app.modelpack.manifest import CLASSIFYING, Task
+from app.modelpack.manifest import CLASSIFYING, Classifying, Task
 from app.settings import Settings, load_settings, unknown_variables
 from app.summarizing.wishes import Wish
 
@@ -27,6 +29,7 @@ app.add_typer(keys, name="keys")
 ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the packages (SLUICE_MODELS_DIR).")]
 
 _BAD_START = 2
+_INTERRUPTED = 130
 
 
 @app.command()
@@ -49,19 +52,28 @@ def serve(
 @app.command()
 def predict(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; without any, one a line of standard input.")] = None,
+    *,
     model: Annotated[str | None, typer.Option(help="A package's name; default by language.")] = None,
     task: Annotated[Task | None, typer.Option(help="Default: the named package's, else sentiment.")] = None,
     models_dir: ModelsDir = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Score the one file named, into this.")] = None,
+    text_column: Annotated[str, typer.Option(help="With -o: the column, or field, of the text.")] = "text",
+    prefix: Annotated[str, typer.Option(help="With -o: what the names of new columns begin with.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With -o: replace a file that is there.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="With -o: forget what an earlier run has done.")] = False,
 ) -> None:
-    """Classify or summarize texts without a server, one line of JSON a text."""
+    """Classify or summarize texts without a server, one line of JSON a text.
+
+    With -o, classify the rows of a file (.csv, .jsonl, .parquet): a run that was stopped goes on where it was, rows
+    without an answer go to OUTPUT.bad.jsonl. Ends with 0, with 1 where a text or row has no answer, with 2 on failure.
+    """
     settings = _settings(models_dir=models_dir)
     logs.configure("console", "error")
+    if output is not None:
+        wanted = Wanted(_one(texts), output, _classifying(task), model, text_column, prefix, overwrite, restart)
+        _end(lambda: predict_file(settings, wanted))
     lines = texts or [line.rstrip("\n") for line in sys.stdin]
-    try:
-        failed = asyncio.run(_predict(settings, lines, model, task))
-    except (StartupError, RequestError) as error:
-        _give_up(error)
-    raise typer.Exit(1 if failed else 0)
+    _end(lambda: asyncio.run(_predict(settings, lines, model, task)))
 
 
 @app.command()
@@ -76,6 +88,32 @@ def models(models_dir: ModelsDir = None) -> None:
     parts.registry.open_all()
     _write({"models": [describe(parts.registry, name) for name in parts.registry.names]})
     raise typer.Exit(1 if parts.registry.failed else 0)
+
+
+def _end(work: Callable[[], int]) -> NoReturn:
+    """Do the work and exit by how many texts had no answer."""
+    try:
+        failed = work()
+    except (StartupError, RequestError, OSError) as error:
+        _give_up(error)
+    except KeyboardInterrupt:
+        typer.echo("sluice: stopped; the same command goes on where this was", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+def _one(texts: list[str] | None) -> Path:
+    if texts is None or len(texts) != 1:
+        _give_up(StartupError(f"{len(texts or [])} files are named; expected one beside --output"))
+    return Path(texts[0])
+
+
+def _classifying(task: Task | None) -> Classifying:
+    asked = task or "sentiment"
+    found = next((known for known in CLASSIFYING if known == asked), None)
+    if found is None:
+        _give_up(StartupError(f"--task is {asked}; expected one of {', '.join(CLASSIFYING)} beside --output"))
+    return found
 
 
 async def _predict(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:

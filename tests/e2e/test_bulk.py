@@ -107,6 +107,7 @@ def wait_until(fact: Callable[[], bool], within_s: float = 20) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.timeout(600)
 def test_a_hundred_thousand_lines_come_back_in_order_and_in_bounded_memory(server: Server) -> None:
     count, piece = 100_000, 500
     with stream(server) as small:
