@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     max_batch_rows: int = Field(32, ge=1, description="Rows that one batch may hold.")
     max_padding_share: float = Field(
-        0.15,
+        0.1,
         ge=0.0,
         lt=1.0,
         description="Share of a batch's cells that may be padding.",

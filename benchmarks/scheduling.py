@@ -1,0 +1,211 @@
+"""The queue under a clock that is not the machine's: who runs with whom, who waits how long, what padding costs.
+
+The real queue, policy and cost model; only the runs are made up, by what batches of the bundled English package take
+on a core. So the figures are the same everywhere, and every wait is known to the end.
+
+python -m benchmarks.scheduling [--connections 64] [--rows 20000]
+"""
+
+import heapq
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from app.runtime.widths import rung
+from app.scheduling.estimate import RunCosts
+from app.scheduling.policy import Budget, Priority
+from app.scheduling.queue import Job, Row, Waiting
+
+BUDGET = Budget(max_cells=1024, max_rows=32, max_padding_share=0.1)
+"""The settings' defaults."""
+
+_MEDIAN_WORDS, _SIGMA, _MAX_WORDS = 25, 1.1, 1000
+
+
+def takes_s(rows: int, width: int) -> float:
+    """Return what a batch takes: 117 us, 2.9 us a step and 8.8 us a cell, as measured on sentiment-en/3 in int8."""
+    return 117e-6 + width * 2.9e-6 + rows * width * 8.8e-6
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What runs together."""
+
+    name: str = "a"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is asked: when, how long it is, by when, in which class and lane."""
+
+    arrives: float
+    tokens: int
+    deadline: float = float("inf")
+    priority: Priority = "interactive"
+    lane: Lane = Lane()
+
+
+@dataclass(slots=True, eq=False)
+class Ran:
+    """What became of a text: times, and whether its deadline passed before its turn."""
+
+    text: Text
+    row: Row
+    started: float = -1.0
+    ended: float = -1.0
+    expired: bool = False
+
+    @property
+    def waited_s(self) -> float:
+        """From arrival to the start of its batch."""
+        return self.started - self.text.arrives
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A run: when, of which texts."""
+
+    started: float
+    ended: float
+    members: tuple[Ran, ...]
+
+    @property
+    def cells(self) -> int:
+        """Cells computed, padding counted."""
+        return len(self.members) * rung(max(each.text.tokens for each in self.members))
+
+
+class _Tokens:
+    """Ids of which only the number matters."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+
+@dataclass(slots=True)
+class World:
+    """Threads, a queue, and a clock that jumps from event to event."""
+
+    threads: int = 2
+    budget: Budget = BUDGET
+    cost: Callable[[int, int], float] = takes_s
+    ran: list[Ran] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+
+    def open_loop(self, texts: Iterable[Text]) -> None:
+        """Run texts that arrive when they say."""
+        self._run([(text.arrives, text) for text in texts], lambda _now: None)
+
+    def closed_loop(self, connections: int, tokens: Iterator[int], count: int) -> None:
+        """Run so many texts from callers who each ask again when they are answered."""
+        left = [count - connections]
+
+        def again(now: float) -> Text | None:
+            left[0] -= 1
+            return Text(now, next(tokens)) if left[0] >= 0 else None
+
+        self._run([(0.0, Text(0.0, next(tokens))) for _ in range(connections)], again)
+
+    def _run(self, first: list[tuple[float, Text]], again: Callable[[float], Text | None]) -> None:
+        costs = RunCosts()
+        waiting = Waiting(self.budget, 1 << 40, self.threads, costs)
+        of_row: dict[Row, Ran] = {}
+        events: list[tuple[float, int, Text | Batch]] = [(at, order, text) for order, (at, text) in enumerate(first)]
+        heapq.heapify(events)
+        order, idle = len(events), self.threads
+        while events:
+            now = events[0][0]
+            while events and events[0][0] <= now:
+                event = heapq.heappop(events)[2]
+                if isinstance(event, Text):
+                    self._arrive(waiting, of_row, event)
+                    continue
+                idle += 1
+                self._end(waiting, costs, event)
+                for _ in event.members:
+                    if (text := again(now)) is not None:
+                        order += 1
+                        heapq.heappush(events, (now, order, text))
+            while idle and (batch := self._take(waiting, of_row, now)) is not None:
+                idle, order = idle - 1, order + 1
+                heapq.heappush(events, (batch.ended, order, batch))
+            if idle and waiting.rows and not events:  # a thread was kept free; time passes
+                order += 1
+                heapq.heappush(events, (now + 0.05, order, Batch(now, now, ())))
+                idle -= 1
+
+    def _arrive(self, waiting: Waiting, of_row: dict[Row, Ran], text: Text) -> None:
+        job = Job(text.lane, text.deadline, priority=text.priority)
+        job.rows = [Row(job, 0, _Tokens(text.tokens))]
+        of_row[job.rows[0]] = ran = Ran(text, job.rows[0])
+        self.ran.append(ran)
+        waiting.put(job, text.arrives)
+
+    def _take(self, waiting: Waiting, of_row: dict[Row, Ran], now: float) -> Batch | None:
+        while True:
+            rows, expired = waiting.take(now)
+            for row in expired:
+                of_row[row].expired = True
+            if rows:
+                break
+            if not expired:
+                return None
+        ended = now + self.cost(len(rows), rung(max(row.length for row in rows)))
+        members = tuple(of_row[row] for row in rows)
+        for member in members:
+            if member.started >= 0:
+                raise RuntimeError("This is a bug: a text ran twice")
+            member.started, member.ended = now, ended
+        batch = Batch(now, ended, members)
+        self.batches.append(batch)
+        return batch
+
+    def _end(self, waiting: Waiting, costs: RunCosts, batch: Batch) -> None:
+        if batch.members:
+            rows = [member.row for member in batch.members]
+            width = rung(max(row.length for row in rows))
+            costs.observe(rows[0].job.lane, len(rows), width, batch.ended - batch.started)
+            waiting.ran(rows)
+
+    @property
+    def padding_share(self) -> float:
+        """Share of the cells computed that was padding."""
+        cells = sum(batch.cells for batch in self.batches)
+        return 1 - sum(member.text.tokens for batch in self.batches for member in batch.members) / cells
+
+
+def mixed(seed: int = 20261121) -> Iterator[int]:
+    """Yield lengths without end: log-normal, median 25, sigma 1.1, 1 to 1,000."""
+    numbers = random.Random(seed)  # noqa: S311 - a reproducible load, no secret
+    while True:
+        yield min(_MAX_WORDS, max(1, round(numbers.lognormvariate(0, _SIGMA) * _MEDIAN_WORDS)))
+
+
+def main(
+    connections: Annotated[int, typer.Option(min=1, help="Callers who each wait for their answer.")] = 64,
+    rows: Annotated[int, typer.Option(min=100, help="Texts in all.")] = 20_000,
+    threads: Annotated[int, typer.Option(min=1, help="Inference threads.")] = 2,
+) -> None:
+    """Print texts a second, rows a batch, padding and waits on mixed lengths, for several shares of padding allowed."""
+    typer.echo("| padding allowed | texts/s | rows a batch | padding | wait p50 ms | p99 ms | most ms |")
+    typer.echo("|---|---|---|---|---|---|---|")
+    for share in (0.05, 0.1, 0.15, 0.25, 0.5):
+        world = World(threads, Budget(BUDGET.max_cells, BUDGET.max_rows, share))
+        world.closed_loop(connections, mixed(), rows)
+        waits = sorted(each.waited_s * 1000 for each in world.ran)
+        ended = max(each.ended for each in world.ran)
+        typer.echo(
+            f"| {share:.0%} | {len(waits) / ended:,.0f} | {len(waits) / len(world.batches):.1f} "
+            f"| {world.padding_share:.1%} | {waits[len(waits) // 2]:.1f} | {waits[int(len(waits) * 0.99)]:.1f} "
+            f"| {waits[-1]:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
