@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -13,13 +13,14 @@ from starlette.routing import Route
 
 from app import __version__
 from app.api import bulk, catalogue, health, openapi, predict, refusal, summarize
-from app.api.access import access_of, require_scopes
+from app.api.access import Access, access_of, require_scopes
 from app.api.express import Express
 from app.api.guard import Guard
 from app.api.inlet import Bounds
 from app.api.ledger import OTHER_ROUTE, Ledger
 from app.api.oip import routes as oip
 from app.api.oip.answering import Answering
+from app.api.oip.grpc import calls as grpc_calls
 from app.arrays import Arrays
 from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
@@ -85,9 +86,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (predictions, summaries, streams, *others):
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
-    ledger = Ledger(parts.metrics, routes=frozenset(_ROUTE_CODES) - {OTHER_ROUTE})
+    ledger = Ledger(parts.metrics, routes=frozenset([*_ROUTE_CODES, *grpc_calls.ROUTES]) - {OTHER_ROUTE})
     app.add_middleware(Guard, access=access, ledger=ledger, bounds=_bounds(settings), unbounded=bulk.PATHS)
     app.state.ledger = ledger
+    if settings.grpc_port is not None:
+        parts.serve_beside(_grpc(settings, parts.answering, access, ledger))
+        for call in grpc_calls.ROUTES:
+            parts.metrics.declare_route(call, map(str, (200, *sorted({*predict.STATUSES, *openapi.KEYED}))))
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
@@ -100,6 +105,7 @@ class Parts:
 
     def __init__(self, settings: Settings) -> None:
         self._has_siblings = settings.workers > 1
+        self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
         self.registry = _registry(settings)
         threads = settings.threads or max(1, usable_cores() // settings.workers)
@@ -138,11 +144,16 @@ class Parts:
         if self._has_siblings:
             await opening
         try:
-            yield
+            async with self._beside() if self._beside is not None else nullcontext():
+                yield
         finally:
             self.service.drain()
             await opening
             await self._close()
+
+    def serve_beside(self, server: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        """Run another server around the application's life; what it does at its end comes before the threads stop."""
+        self._beside = server
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Service]:
@@ -211,6 +222,31 @@ class Parts:
 
 def _bounds(settings: Settings) -> Bounds:
     return Bounds(settings.max_body_bytes, settings.body_timeout_ms / 1000, settings.body_gap_ms / 1000)
+
+
+def _grpc(
+    settings: Settings, answering: Answering, access: Access, ledger: Ledger
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+    """Return how the gRPC server runs; ``StartupError`` where its library is not there."""
+    try:
+        from app.api.oip.grpc.server import GrpcServer  # noqa: PLC0415 - an extra, loaded where it is asked for
+    except ImportError as missing:
+        raise StartupError(
+            f"SLUICE_GRPC_PORT is {settings.grpc_port} and {missing.name!r} is not installed; "
+            "expected pip install 'sluice[grpc]'"
+        ) from missing
+    server = GrpcServer(answering, access, ledger, max_message_bytes=settings.max_body_bytes)
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        await server.start(settings.host, settings.grpc_port or 0, shared=settings.workers > 1)
+        try:
+            yield
+        finally:
+            answering.service.drain()
+            await server.stop(settings.drain_s)
+
+    return running
 
 
 def _codes(task: Task) -> list[str]:

@@ -25,6 +25,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
+    grpc_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for the Open Inference Protocol over gRPC, on the same address; 0 takes a free one. "
+        "Needs `sluice[grpc]`; without it, off.",
+    )
     workers: int = Field(
         1, ge=1, le=256, description="Server processes; one will do until its event loop is the limit."
     )

@@ -42,11 +42,11 @@ class Answering:
     async def infer(self, asked: Inference) -> Inferred:
         """Return the outputs that are asked for; ``RequestError`` where there is no answer."""
         self.service.refuse_unless_ready()
+        terms = asked.terms
         model = self.model(asked.model, asked.version)
         signature = signature_for(model, asked.inputs)
         given = signature.bind(asked.inputs)
         wanted = signature.select(asked.outputs)
-        terms = asked.terms
         if TEXT in given:
             return await self._texts(asked, model, given[TEXT], wanted)
         found = await self._rows(model, _rows(given), asked.parameters, terms)
