@@ -22,6 +22,7 @@ from app.api.oip import routes as oip
 from app.api.oip.answering import Answering
 from app.api.oip.grpc import calls as grpc_calls
 from app.arrays import Arrays
+from app.cache import Batching, Cache
 from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
@@ -34,7 +35,7 @@ from app.runtime.threads import usable_cores
 from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
-from app.scheduling.observer import BatchObserver, DecodeObserver, HangObserver
+from app.scheduling.observer import BatchObserver, CacheObserver, DecodeObserver, HangObserver
 from app.scheduling.policy import Budget
 from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
@@ -127,10 +128,14 @@ class Parts:
             watchdog=self._watchdog,
         )
         self.metrics.slots.set(settings.max_slots)
-        self.service = Service(self.registry, settings, self.metrics, self._batcher)
+        self.service = Service(self.registry, settings, self.metrics, self._batching(settings.cache_bytes))
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
         arrays = Arrays(settings, self.metrics, self._batcher, self._decoder)
         self.answering = Answering(self.registry, self.service, self.summaries, arrays)
+
+    def _batching(self, cache_bytes: int) -> Batching:
+        """Return what predictions are submitted to: the batcher, behind a cache where one is asked for."""
+        return Cache(self._batcher, cache_bytes, CacheObserver(self.metrics)) if cache_bytes else self._batcher
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:

@@ -38,6 +38,7 @@ REJECTIONS = (
     *("unauthorized", "forbidden", "rate_limited", "body_too_slow", "head_too_slow", "headers_too_large"),
     *("too_many_connections", "malformed_http", "malformed_encoding"),
 )
+CACHED = ("hit", "shared", "miss")
 DROPS = ("cancelled", "expired")
 FINISHES = ("eos", "length", "deadline")
 
@@ -158,6 +159,13 @@ class Metrics:
             buckets=SECONDS,
             registry=r,
         )
+        self.cache_rows = Counter(
+            "sluice_cache_rows", "Rows by whether an answer was kept, on its way, or neither.", ["result"], registry=r
+        )
+        self.cache_entries = Gauge("sluice_cache_entries", "Answers kept.", multiprocess_mode="livesum", registry=r)
+        self.cache_bytes = Gauge("sluice_cache_bytes", "Bytes they take.", multiprocess_mode="livesum", registry=r)
+        for result in CACHED:
+            self.cache_rows.labels(result)
         self._declare_writing()
         self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", stage, registry=r)
         self.worker_restarts = restarts_in(r)

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.cache import Batching, Queued
 from app.errors import (
     Draining,
     ItemError,
@@ -25,7 +26,7 @@ from app.routing import Router
 from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
 from app.runtime.registry import Registry
-from app.scheduling.batcher import Answer, Answers, Batcher, Ticket
+from app.scheduling.batcher import Answer, Answers
 from app.scheduling.haste import Haste
 from app.settings import Settings
 from app.tasks.classify import classified, token_weights
@@ -63,14 +64,14 @@ class Job:
     query: Query
     model: Classifier
     items: list[_Item]
-    ticket: Ticket
+    ticket: Queued
     tokenize_s: float
 
 
 class Service:
     """Answers queries with the models of a registry through one batcher."""
 
-    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batcher) -> None:
+    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batching) -> None:
         self.registry = registry
         self.metrics = metrics
         self.phase: Phase = "starting"

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     overload_wait_ms: int = Field(
         10, ge=1, description="The same while more work comes than can be done; two batches are always let wait."
     )
+    cache_bytes: int = Field(
+        0, ge=0, description="Bytes of answers that a process keeps for texts which come again; 0 keeps none."
+    )
     max_slots: int = Field(64, ge=1, description="Summaries that may be written at once.")
     max_slot_cells: int = Field(
         16384, ge=1, description="Cells of source memory (summaries x longest text) that may be in use at once."

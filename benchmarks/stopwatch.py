@@ -39,6 +39,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         *(f"app.scheduling.batcher:Batcher.{name}" for name in ("_run_all", "_run", "_tell")),
         "app.scheduling.queue:Waiting.wait",
     ),
+    "cache": tuple(f"app.cache:Cache.{name}" for name in ("enqueue", "withdraw", "_landed")),
     "padding": ("app.runtime.classifier:GraphLane.run",),
     "inference": ("app.runtime.session:Session.run",),
     "task head": ("app.service:classified", "app.service:classify"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from app.metrics import Metrics
+from app.metrics import CACHED, Metrics
 from app.runtime.roster import Writer
 from app.scheduling.batcher import Batch
 from app.scheduling.crew import Stepped
@@ -49,6 +49,24 @@ class BatchObserver:
     def waited(self, forecast_s: float, seconds: float) -> None:
         """Count by how much a wait was misjudged."""
         self._metrics.wait_error_seconds.observe(abs(seconds - forecast_s))
+
+
+class CacheObserver:
+    """Puts what the cache knew, and what it keeps, into the metrics; called on the event loop."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._rows = [metrics.cache_rows.labels(result) for result in CACHED]
+
+    def rows(self, hits: int, shared: int, misses: int) -> None:
+        """Count a job's rows."""
+        for series, count in zip(self._rows, (hits, shared, misses), strict=True):
+            series.inc(count)
+
+    def kept(self, entries: int, size: int) -> None:
+        """Set what is kept now."""
+        self._metrics.cache_entries.set(entries)
+        self._metrics.cache_bytes.set(size)
 
 
 class DecodeObserver:
