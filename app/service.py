@@ -35,8 +35,8 @@ from app.together import together
 
 Phase = Literal["starting", "ready", "leaving", "draining"]
 
-_TOKENIZE_INLINE_CHARS = 20_000
-"""Beyond about a millisecond of tokenizing, the event loop has better things to do."""
+_TOKENIZE_INLINE_CHARS = 8_000
+"""Half a millisecond of tokenizing, by `python -m benchmarks.documents`: the event loop has better things to do."""
 
 _PATIENCE_S = 86_400.0
 _ROOM_AGAIN_S = 0.02

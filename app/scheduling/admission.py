@@ -17,7 +17,10 @@ _STEADY_S, _BY_SOME = 2.0, 1.1
 The short average is quick and noisy, the long one steady and late: a closed loop of callers comes to 1.0 in both.
 """
 
-_MEMORY = 0.9
+_MEMORY = 0.97
+"""What a batch still counts for at the next one: the last thirty or so decide."""
+_HELD_UP = 20.0
+"""A batch that took more than so many times its shares counts as if it had taken that: one stall is not the rule."""
 _BATCHES = 2
 """Batches that the narrow bound always leaves room for: threads must not run dry between them."""
 
@@ -56,16 +59,22 @@ class Admission:
     def __init__(self, threads: int, patience: Patience) -> None:
         self._threads = threads
         self._patience = patience
-        self._stretch = 1.0
+        self._took_s = self._shares_s = 0.0
         self._batch_s = 0.0
         self._job_s = 0.0
         self._soon, self._steady = _Rate(_SOON_S), _Rate(_STEADY_S)
 
     def ran(self, seconds: float, forecast_s: float) -> None:
         """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``."""
-        self._batch_s = seconds if not self._batch_s else _smooth(self._batch_s, seconds)
+        self._batch_s = _smooth(self._batch_s, seconds)
         if forecast_s > 0:
-            self._stretch = _smooth(self._stretch, min(10.0, seconds / forecast_s))
+            self._took_s = _smooth(self._took_s, min(seconds, _HELD_UP * forecast_s))
+            self._shares_s = _smooth(self._shares_s, forecast_s)
+
+    @property
+    def _stretch(self) -> float:
+        """How many times as long as the shares of their rows batches take: of their sums, since a wait is a sum."""
+        return self._took_s / self._shares_s if self._shares_s else 1.0
 
     def wait_s(self, before_s: float, *, busy: bool) -> float:
         """Return the forecast wait behind so many thread-seconds of shares; half a batch more where all are busy."""
@@ -110,4 +119,4 @@ def _too_long(wait_s: float, limit_s: float, what: str) -> WaitTooLong:
 
 
 def _smooth(old: float, new: float) -> float:
-    return _MEMORY * old + (1 - _MEMORY) * new
+    return _MEMORY * old + (1 - _MEMORY) * new if old else new
