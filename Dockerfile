@@ -18,7 +18,7 @@ ENV PIP_NO_CACHE_DIR=1 \
 WORKDIR /src
 COPY deploy/requirements-build.txt deploy/
 # The environment has no pip of its own: the builder's installs into it, and none travels in it.
-RUN pip install -r deploy/requirements-build.txt \
+RUN pip install --no-deps -r deploy/requirements-build.txt \
     && python -m venv --without-pip /opt/venv
 COPY requirements.txt deploy/requirements-gpu.txt ./
 
@@ -36,7 +36,8 @@ RUN pip --python /opt/venv/bin/python install --no-compile --no-deps -r requirem
 # The project comes last: a change of its code alone installs nothing else anew.
 COPY --from=project /wheel /wheel
 COPY deploy/seal-environment /usr/local/bin/
-RUN seal-environment /opt/venv /wheel/*.whl
+RUN seal-environment /opt/venv /wheel/*.whl \
+    && cyclonedx-py environment --no-validate --output-reproducible --output-file /sbom.json /opt/venv/bin/python
 
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE} AS base
@@ -73,6 +74,7 @@ CMD ["serve"]
 
 FROM base AS cpu
 COPY --from=builder-cpu /opt/venv /opt/venv
+COPY --from=builder-cpu /sbom.json /app/
 USER 10001:10001
 
 FROM builder AS builder-gpu
@@ -85,7 +87,8 @@ RUN sed -i '/^onnxruntime==/d' requirements.txt \
     && pip --python /opt/venv/bin/python install --no-compile --no-deps -r requirements.txt -r requirements-gpu.txt
 COPY --from=project /wheel /wheel
 COPY deploy/seal-environment /usr/local/bin/
-RUN seal-environment /opt/venv /wheel/*.whl
+RUN seal-environment /opt/venv /wheel/*.whl \
+    && cyclonedx-py environment --no-validate --output-reproducible --output-file /sbom.json /opt/venv/bin/python
 
 FROM base AS gpu
 # The driver comes from the host, through the NVIDIA container toolkit; CUDA and cuDNN come from wheels, whose folders
@@ -95,6 +98,7 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
     LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib \
     SLUICE_PROVIDER=cuda
 COPY --from=builder-gpu /opt/venv /opt/venv
+COPY --from=builder-gpu /sbom.json /app/
 USER 10001:10001
 
 # A build that names no target gets the CPU image, and with BuildKit the stages of the GPU image are left alone.

@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 2
 SHELL_SCRIPTS := .ci/run scripts/check-container deploy/seal-environment
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format train bench profile clean
+.PHONY: help run test lint format train bench sbom profile clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -19,12 +19,13 @@ run: .venv/serving ## Serve the bundled packages on 127.0.0.1:8000 (SLUICE_HOST,
 test: .venv/dev .venv/clients.made ## Install everything and run the whole suite
 	$(BIN)/pytest -n $(PYTEST_WORKERS)
 
-lint: .venv/dev ## Formatting, style, types, architecture, dependencies, container and monitoring files
+lint: .venv/dev ## Formatting, style, types, architecture, dependencies, security, container and monitoring files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app training benchmarks deploy scripts
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 
@@ -46,6 +47,9 @@ bench: .venv/dev ## Measure this service beside bare loops, a naive service and 
 
 profile: .venv/dev ## Say where a request's time goes, in microseconds of CPU (needs wrk)
 	$(BIN)/python -m benchmarks.profile
+
+sbom: .venv/dev ## List what serving is made of in sbom.json (CycloneDX), for a scanner
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-format JSON --output-file sbom.json requirements.txt
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

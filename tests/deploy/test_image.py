@@ -53,6 +53,16 @@ def test_a_target_runs_as_a_numeric_user_that_is_not_root(target: str) -> None:
     assert re.findall(r"^USER (.+)$", _stages()[target], re.MULTILINE) == ["10001:10001"]
 
 
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_a_target_carries_the_list_of_its_parts(target: str) -> None:
+    assert re.search(
+        r"seal-environment .*\\\n +&& cyclonedx-py environment .*/opt/venv/bin/python$",
+        _stages()[f"builder-{target}"],
+        re.MULTILINE,
+    )
+    assert f"COPY --from=builder-{target} /sbom.json /app/" in _stages()[target]
+
+
 def test_the_process_is_started_without_a_shell_so_that_it_gets_the_signal() -> None:
     assert re.search(r'^ENTRYPOINT \["sluice"\]$', DOCKERFILE, re.MULTILINE)
     assert re.search(r'^CMD \["serve"\]$', DOCKERFILE, re.MULTILINE)
