@@ -70,7 +70,7 @@ def router(service: Service, settings: Settings) -> APIRouter:
             description=_DESCRIPTION,
             response_model=None,
             responses=answers(*STATUSES, ok={"content": {MEDIA_TYPE: {"example": _EXAMPLE_ANSWERS}}}),
-            openapi_extra={"requestBody": {"required": True, "content": lines}, "parameters": _parameters()},
+            openapi_extra={"requestBody": {"required": False, "content": lines}, "parameters": _parameters()},
         )
     return routes
 

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.api.access import OPEN, SCOPES
+from app.api.events import MEDIA_TYPE as EVENTS
 from app.api.examples import refusal_of
 
 GUARDED = (400, 408, 413, 431, 503)
@@ -23,6 +24,12 @@ def guard_statuses(path: str) -> tuple[int, ...]:
     return GUARDED if SCOPES.get(path, OPEN) == OPEN else GUARDED + KEYED
 
 
+def _event_of(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a server-sent event whose data is JSON of the form ``data``."""
+    told = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
+    return {"type": "object", "properties": {"data": told}, "required": ["data"]}
+
+
 def install(app: FastAPI) -> None:
     """Make the application's document tell of keys and of the guard's refusals."""
     plain = app.openapi
@@ -31,6 +38,7 @@ def install(app: FastAPI) -> None:
         told = app.openapi_schema is not None
         document = plain()
         if not told:
+            _lift_definitions(document)
             document["components"]["securitySchemes"] = _SCHEMES
             for path, operations in document["paths"].items():
                 for operation in operations.values():
@@ -40,6 +48,23 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def _lift_definitions(document: dict[str, Any]) -> None:
+    """Move what schemas define for themselves to where their references look: the root is the document's, not theirs."""
+    schemas = document["components"]["schemas"]
+
+    def lift(part: Any) -> None:
+        for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            lift(one)
+        if isinstance(part, dict):
+            for name, schema in part.pop("$defs", {}).items():
+                schemas.setdefault(name, schema)
+            reference = part.get("$ref")
+            if isinstance(reference, str):
+                part["$ref"] = reference.replace("#/$defs/", "#/components/schemas/")
+
+    lift(document["paths"])
+
+
 def _describe(path: str, operation: dict[str, Any]) -> None:
     """Add to one operation; a route that may be open, by the settings, takes no key as well."""
     scope = SCOPES.get(path, OPEN)
@@ -47,4 +72,8 @@ def _describe(path: str, operation: dict[str, Any]) -> None:
         operation["security"] = [{name: []} for name in _SCHEMES] + ([] if scope == "admin" else [{}])
     for status in guard_statuses(path):
         operation["responses"].setdefault(str(status), refusal_of(status))
+    for answer in operation["responses"].values():
+        events = answer.get("content", {}).get(EVENTS)
+        if events is not None:
+            events["schema"] = _event_of(events["schema"])
     operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -61,7 +61,7 @@ def router(service: Service, summaries: Summaries) -> APIRouter:
         return Response(status_code=CLIENT_CLOSED) if client.gone else _respond(reply, trace)
 
     body = {"schema": SummaryRequest.model_json_schema(), "examples": summary_requests()}
-    events = {"schema": {"type": "string"}, "example": _EXAMPLE_EVENTS}
+    events = {"schema": {"type": "object"}, "example": _EXAMPLE_EVENTS}
     ok: dict[str, Any] = {"model": SummaryResponse} | summary_examples()
     ok.setdefault("content", {})[MEDIA_TYPE] = events
     routes.add_api_route(

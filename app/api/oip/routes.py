@@ -200,7 +200,8 @@ def _post(
     routes: APIRouter, path: str, endpoint: Endpoint, summary: str, *, ok: Any, form: type[BaseModel], more: str = ""
 ) -> None:
     statuses = [status for status in STATUSES_BY_PATH[path] if status != HTTP_OK]
-    body = {"required": True, "content": {"application/json": {"schema": form.model_json_schema()}}}
+    required = any(field.is_required() for field in form.model_fields.values())
+    body = {"required": required, "content": {"application/json": {"schema": form.model_json_schema()}}}
     routes.add_api_route(
         path,
         endpoint,
