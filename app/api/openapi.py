@@ -49,7 +49,7 @@ def install(app: FastAPI) -> None:
 
 
 def _lift_definitions(document: dict[str, Any]) -> None:
-    """Move what schemas define for themselves to where their references look: the root is the document's, not theirs."""
+    """Move what schemas define for themselves to where their references look: the root is the document's."""
     schemas = document["components"]["schemas"]
 
     def lift(part: Any) -> None:
