@@ -27,7 +27,7 @@ from app.errors import StartupError, item_codes
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
 from app.runtime.opening import open_model
-from app.runtime.providers import choose
+from app.runtime.providers import Provider, choose
 from app.runtime.registry import Registry
 from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
@@ -108,13 +108,14 @@ class Parts:
         self._has_siblings = settings.workers > 1
         self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
-        self.registry = _registry(settings)
+        provider = _provider(settings)
+        self.registry = _registry(settings, provider)
         threads = settings.threads or max(1, usable_cores() // settings.workers)
         alarm = HangObserver(self.metrics, self._set_failing)
         self._watchdog = Watchdog(settings.watchdog_ms / 1000, alarm)
         self._batcher = Batcher(
             threads=threads,
-            budget=Budget(settings.max_batch_cells, settings.max_batch_rows, settings.max_padding_share),
+            budget=_budget(settings, provider),
             max_queue_tokens=settings.max_queue_tokens,
             observer=BatchObserver(self.metrics),
             watchdog=self._watchdog,
@@ -258,9 +259,20 @@ def _codes(task: Task) -> list[str]:
     return item_codes(of_summaries=task not in CLASSIFYING)
 
 
-def _registry(settings: Settings) -> Registry:
-    if not settings.models_dir.is_dir():
-        raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
+def _budget(settings: Settings, provider: Provider) -> Budget:
+    cells, rows = settings.max_batch_cells, settings.max_batch_rows
+    if provider.device == "cuda":
+        cells, rows = settings.cuda_max_batch_cells, settings.cuda_max_batch_rows
+    return Budget(cells, rows, settings.max_padding_share)
+
+
+def _provider(settings: Settings) -> Provider:
     provider = choose(settings.provider)
     log.info("provider", device=provider.device, note=provider.note)
+    return provider
+
+
+def _registry(settings: Settings, provider: Provider) -> Registry:
+    if not settings.models_dir.is_dir():
+        raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
     return Registry(settings.models_dir, partial(open_model, provider=provider, precision=settings.precision))

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         1024, ge=1, description="Cells (rows x longest row, padding counted) that one batch may hold."
     )
     max_batch_rows: int = Field(32, ge=1, description="Rows that one batch may hold.")
+    cuda_max_batch_cells: int = Field(
+        65536,
+        ge=1,
+        description="Cells that one batch may hold on CUDA, whose steps cost little more for many rows than for one.",
+    )
+    cuda_max_batch_rows: int = Field(512, ge=1, description="Rows that one batch may hold on CUDA.")
     max_padding_share: float = Field(
         0.1,
         ge=0.0,

@@ -9,6 +9,7 @@ import onnxruntime
 
 from app.errors import InferenceFailed, PackageError
 from app.modelpack.manifest import Graph, Tensor
+from app.runtime.placement import RECORD, placed, refuse_fallback
 from app.runtime.providers import Provider
 from app.runtime.widths import rung
 
@@ -48,22 +49,29 @@ class Session:
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Return the named outputs, in that order; ``InferenceFailed`` where the runtime raises."""
         try:
+            if self.device == "cuda":
+                return _bound(self._session, outputs, feeds, self._run_options)
             return cast("list[Array]", self._session.run(list(outputs), dict(feeds), self._run_options))
         except Exception as broken:  # ONNX Runtime's exceptions share no base class
             raise InferenceFailed("the model failed on this input") from broken
 
     def _open(self, raw: bytes) -> Any:
         graph, provider = self._graph, self._provider
+        options = _options(self._intra_op_threads)
+        if provider.device == "cuda":
+            options.add_session_config_entry(RECORD, "1")
         try:
             session = onnxruntime.InferenceSession(
                 raw,
-                _options(self._intra_op_threads),
+                options,
                 providers=list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"])),
             )
         except Exception as broken:  # ONNX Runtime's exceptions share no base class
             raise PackageError(graph.file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
         _same(graph.file, "input", session.get_inputs(), graph.inputs)
         _same(graph.file, "output", session.get_outputs(), graph.outputs)
+        if provider.device == "cuda":
+            refuse_fallback(graph.file, placed(session), provider.onnx_name)
         return session
 
 
@@ -74,6 +82,17 @@ def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Arra
     for at, row in enumerate(rows):
         ids[at, : len(row)] = row
     return {"ids": ids, "lens": lens}
+
+
+def _bound(session: Any, outputs: Sequence[str], feeds: Mapping[str, Array], options: Any) -> list[Array]:
+    """Run with inputs and outputs bound: each is copied to the device and back once, in the run's own stream."""
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_cpu_input(name, array)
+    for name in outputs:
+        binding.bind_output(name)
+    session.run_with_iobinding(binding, options)
+    return cast("list[Array]", binding.copy_outputs_to_cpu())
 
 
 def _options(intra_op_threads: int) -> onnxruntime.SessionOptions:

@@ -1,0 +1,226 @@
+"""The figures that the service is held to, each beside its target, from one run.
+
+    python -m benchmarks.figures [--seconds 4] [--rounds 3]
+
+Ratios are medians of rounds in which both sides take their turn. Writes docs/figures.json and, between its marks,
+docs/performance.md. Needs wrk and curl.
+"""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+
+from app.metrics import Metrics
+from app.modelpack.store import latest, open_package
+from app.runtime.classifier import Classifier
+from app.runtime.providers import choose
+from app.runtime.threads import usable_cores
+from app.scheduling.batcher import Batcher
+from app.scheduling.observer import BatchObserver
+from app.scheduling.policy import Budget
+from app.settings import Settings
+from benchmarks.ceiling import measure
+from benchmarks.load import drive
+from benchmarks.report import PERFORMANCE, fill, today
+from benchmarks.service import Service, running
+from benchmarks.texts import texts
+
+OUT = Path("docs/figures.json")
+MARK = "figures"
+_EN, _ZH = Path("models/sentiment-en"), Path("models/sentiment-zh")
+_CHINESE = ["房间很干净，服务也好。", "电池用了一周就坏了，再也不买了。", "剧情一般，演员还不错，值得一看。"]
+_WINDOW = 512
+_LONG_DOCUMENT_WORDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure, its unit, and what it is held to: at least or at most so much."""
+
+    name: str
+    value: float
+    unit: str
+    target: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether it is what it should be."""
+        return self.value <= self.target if self.at_most else self.value >= self.target
+
+
+def padding_share(service: Service, seconds: int) -> Figure:
+    """Return the share of computed cells that were padding, with mixed texts over 64 connections."""
+    before = _cells(service)
+    drive(service, "mixed", texts("mixed"), connections=64, seconds=seconds)
+    real, padding = (now - then for now, then in zip(_cells(service), before, strict=True))
+    return Figure(
+        "padded cells, mixed texts, 64 connections", padding / max(1.0, real + padding), "share", 0.10, at_most=True
+    )
+
+
+def memory(seconds: int) -> Figure:
+    """Return the PSS of a service with both sentiment packages alone, under load."""
+    with _only(_EN, _ZH) as folder, running(SLUICE_MODELS_DIR=str(folder)) as service:
+        drive(service, "mixed", texts("mixed"), connections=64, seconds=seconds)
+        drive(service, "short", _CHINESE * 100, connections=64, seconds=seconds)
+        return Figure("PSS, sentiment-en and -zh, after load", service.pss_mb(), "MB", 250, at_most=True)
+
+
+def beside_a_document(service: Service, seconds: int) -> Figure:
+    """Return by how much one 10,000-word document after the other raises the p99 of short texts over 8 connections."""
+    alone = drive(service, "short", texts("short"), connections=8, seconds=seconds)
+    document = " ".join(" ".join(texts("long", 100)).split()[:_LONG_DOCUMENT_WORDS])
+    stop = threading.Event()
+    thread = threading.Thread(target=_post_until, args=(service, document, stop))
+    thread.start()
+    try:
+        beside = drive(service, "short", texts("short"), connections=8, seconds=seconds)
+    finally:
+        stop.set()
+        thread.join()
+    name = f"p99 of short texts beside {_LONG_DOCUMENT_WORDS:,}-word documents"
+    return Figure(name, beside.p99_ms / alone.p99_ms, "x", 2.0, at_most=True)
+
+
+def thread_ratio(seconds: float) -> Figure:
+    """Return how much two inference threads do against one, where the queue is never empty."""
+    model = Classifier.open(open_package(latest(_EN)), choose("cpu"))
+    rate = {threads: asyncio.run(_batcher_rate(model, threads, seconds)) for threads in (1, 2)}
+    return Figure("two inference threads against one", rate[2] / rate[1], "x", 1.8)
+
+
+def bulk_ratios(seconds: float) -> Iterator[Figure]:
+    """Yield the rates of a bulk stream, and of ``sluice predict`` over a file, as shares of the bare loop's."""
+    kind = "short"
+    bare = measure(_EN, kind, texts(kind), seconds).all_cores_texts_s
+    with tempfile.TemporaryDirectory(prefix="sluice-figures-") as name, running() as service:
+        folder = Path(name)
+        lines = texts(kind)
+        count = int(bare * seconds)
+        with (folder / "in.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps({"text": lines[at % len(lines)]}) + "\n" for at in range(count))
+        started = time.perf_counter()
+        command = [
+            "curl",
+            "-s",
+            "-X",
+            "POST",
+            "-T",
+            "in.jsonl",
+            f"{service.url}/v1/sentiment/bulk",
+            "-o",
+            "answers.jsonl",
+        ]
+        subprocess.run(command, check=True, cwd=folder)
+        yield Figure("bulk stream / bare loop", count / (time.perf_counter() - started) / bare, "x", 0.9)
+        file_rate = _predict_rate(folder)
+    yield Figure("sluice predict FILE / bare loop", file_rate / bare, "x", 0.9)
+
+
+def table(figures: list[Figure]) -> str:
+    """Return the figures as Markdown."""
+    lines = ["| figure | measured | target | |", "|---|---|---|---|"]
+    for one in figures:
+        sign = "<=" if one.at_most else ">="
+        verdict = "met" if one.met else "**missed**"
+        lines.append(f"| {one.name} | {one.value:.3g} {one.unit} | {sign} {one.target:g} {one.unit} | {verdict} |")
+    return "\n".join(lines)
+
+
+def main(
+    seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each ratio.")] = 3,
+) -> None:
+    """Measure every figure and write the page and the JSON."""
+    figures = [memory(seconds)]
+    with running() as service:
+        drive(service, "short", texts("short"), connections=8, seconds=1)  # warm-up
+        figures.append(padding_share(service, seconds))
+        figures.append(_middle([beside_a_document(service, seconds) for _ in range(rounds)]))
+    figures.append(_middle([thread_ratio(seconds) for _ in range(rounds)]))
+    by_round = [list(bulk_ratios(seconds)) for _ in range(rounds)]
+    figures += [_middle(list(ones)) for ones in zip(*by_round, strict=True)]
+    OUT.write_text(
+        json.dumps({"measured_on": today(), "figures": [asdict(one) for one in figures]}, indent=1) + "\n", "utf-8"
+    )
+    shown = f"Run of {today()}, {usable_cores()} cores, {seconds} s a measurement, {rounds} rounds.\n\n{table(figures)}"
+    typer.echo(shown)
+    fill(PERFORMANCE, MARK, shown)
+
+
+def _middle(rounds: list[Figure]) -> Figure:
+    first = rounds[0]
+    value = median(one.value for one in rounds)
+    return Figure(first.name, value, first.unit, first.target, first.at_most)
+
+
+def _cells(service: Service) -> tuple[float, float]:
+    real, padding = (service.metric(rf'sluice_cells_total\{{.*kind="{kind}".*\}}') for kind in ("real", "padding"))
+    return real, padding
+
+
+@contextmanager
+def _only(*packages: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sluice-figures-") as name:
+        for package in packages:
+            shutil.copytree(package, Path(name) / package.name)
+        yield Path(name)
+
+
+def _post_until(service: Service, document: str, stop: threading.Event) -> None:
+    body = json.dumps({"inputs": document}).encode()
+    while not stop.is_set():
+        with urllib.request.urlopen(f"{service.url}/v1/sentiment", body) as answer:  # noqa: S310 - our own address
+            answer.read()
+
+
+async def _batcher_rate(model: Classifier, threads: int, seconds: float) -> float:
+    settings = Settings()
+    budget = Budget(settings.max_batch_cells, settings.max_batch_rows, settings.max_padding_share)
+    batcher = Batcher(threads=threads, budget=budget, max_queue_tokens=1 << 30, observer=BatchObserver(Metrics("1")))
+    rows = [tokens.ids for tokens in model.tokenizer.encode(texts("mixed"))]
+    done = 0
+
+    async def feed(at: int) -> None:
+        nonlocal done
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            await batcher.submit(model.plain, rows[at : at + _WINDOW], 60, priority="batch")
+            done += _WINDOW
+            at = (at + _WINDOW) % (len(rows) - _WINDOW)
+
+    batcher.start()
+    started = time.perf_counter()
+    await asyncio.gather(*(feed(at * 100) for at in range(3)))
+    spent = time.perf_counter() - started
+    await asyncio.to_thread(batcher.close)
+    return done / spent
+
+
+def _predict_rate(folder: Path) -> float:
+    command = [sys.executable, "-m", "app.cli", "predict", str(folder / "in.jsonl"), "-o", str(folder / "out.jsonl")]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    found = re.search(r"([\d,]+) rows/s\s*$", said)
+    if found is None:
+        raise SystemExit(f"sluice predict said: {said}")
+    return float(found.group(1).replace(",", ""))
+
+
+if __name__ == "__main__":
+    typer.run(main)
