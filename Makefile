@@ -44,6 +44,7 @@ train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_
 bench: .venv/dev ## Measure this service beside bare loops, a naive service and static batches (needs wrk)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.graphs
 	$(BIN)/python -m benchmarks.decoding
 
 profile: .venv/dev ## Say where a request's time goes, in microseconds of CPU (needs wrk)
