@@ -99,7 +99,7 @@ class Admission:
         """Raise ``WaitTooLong`` where interactive work would wait longer than it may at present."""
         limit_s = self.limit_s(now)
         if wait_s > limit_s:
-            raise _too_long(wait_s, limit_s, "accepted now")
+            raise too_long(wait_s, limit_s, "accepted now")
 
     def refuse_late(self, wait_s: float, cost_s: float, timeout_s: float) -> None:
         """Raise ``WaitTooLong`` where a queue would keep work of any class past its deadline.
@@ -108,10 +108,11 @@ class Admission:
         """
         needs_s = wait_s + cost_s * self._stretch / self._threads
         if wait_s > 0 and needs_s > timeout_s:
-            raise _too_long(needs_s, timeout_s, "that this request may take")
+            raise too_long(needs_s, timeout_s, "that this request may take")
 
 
-def _too_long(wait_s: float, limit_s: float, what: str) -> WaitTooLong:
+def too_long(wait_s: float, limit_s: float, what: str) -> WaitTooLong:
+    """Return the refusal of what would wait so long and may wait so long, as ``what`` says of the latter."""
     wait_ms, limit_ms = math.ceil(wait_s * 1000), math.floor(limit_s * 1000)
     error = WaitTooLong(f"an answer would have to wait some {wait_ms} ms; expected at most the {limit_ms} ms {what}")
     error.retry_after_s = max(1, math.ceil(wait_s - limit_s))

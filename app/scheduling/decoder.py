@@ -19,6 +19,7 @@ from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHun
 from app.runtime.roster import Draft, Writer
 from app.scheduling.cost import Costs, StepCost, measure
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
+from app.scheduling.forecast import Forecast
 from app.scheduling.slots import Held, Job, Room, Row, Slots
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
 from app.tasks.generate import Options, Summary, Token
@@ -108,6 +109,7 @@ class Decoder:
         self._watchdog = watchdog or Watchdog(0)
         self._clock = clock
         self._costs = Costs(cost)
+        self._forecast = Forecast(threads)
         self._turns: deque[Turn] = deque()
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,15 +132,19 @@ class Decoder:
     ) -> Written:
         """Return the summaries of ``orders``, at least one, each of a draft with at least one token.
 
-        Raises ``QueueFull`` at once where the queue has no room, ``Draining`` while the service stops, and what the
-        writer raised. After ``timeout_s`` a summary is what was decided of it (its reason is ``deadline``);
-        ``DeadlineExceeded`` where nothing was. A cancelled caller's rows leave queue and slots at the next step.
+        Raises at once ``QueueFull`` where the queue has no room, ``WaitTooLong`` where what waits would keep the first
+        step past ``timeout_s``, and ``Draining`` while the service stops; then what the writer raised. After
+        ``timeout_s`` a summary is what was decided of it (its reason is ``deadline``); ``DeadlineExceeded`` where
+        nothing was. A cancelled caller's rows leave queue and slots at the next step.
         """
         if not self._open or self._loop is None:
             raise Draining("the service is stopping")
         pending = self._pending(writer, orders, timeout_s, on_token)
         if not pending.rows:
             raise ValueError("This is a bug: a job without texts")
+        self._forecast.refuse_late(pending.rows[0], self._slots.waiting_s, timeout_s)
+        for row in pending.rows:
+            row.cost_s = self._forecast.cost_s(row)
         self._slots.put(pending)
         self._jobs.add(pending)
         self._tell_queue()
@@ -307,11 +313,13 @@ class Decoder:
         for row, started, ended in turn.reads:
             written = _pending(row).written
             written.started = written.started or started
+            self._forecast.read(row, ended - started)
             self._observer.encoded(row.job.writer, row.tokens, ended - started, started - row.job.submitted)
         for row in turn.drops:
             self._drop(row.job.gone, 1)
         if turn.step is not None:
             self._observer.stepped(turn.step)
+            self._forecast.stepped(turn.step)
         for row, token in turn.tokens:
             self._decided(_pending(row), row.index, token)
         for row, end in turn.ends:
@@ -336,6 +344,7 @@ class Decoder:
                 self._drop("expired", 1)
             return
         job.written.summaries[row.index] = end
+        self._forecast.ended(row, end)
         job.left -= 1
         self._observer.finished(job.writer, end)
         if not job.left and not job.future.done():

@@ -39,6 +39,8 @@ class Row:
     """When its first step ended, on ``time.monotonic``; 0 before that."""
     stepped: float = 0.0
     """When its last step ended."""
+    cost_s: float = 0.0
+    """Seconds of a thread that it was forecast to take."""
 
     @property
     def lane(self) -> "Lane":
@@ -83,6 +85,7 @@ class Slots:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[Row, None] = OrderedDict()
         self._tokens = 0
+        self._waiting_s = 0.0
         self._held = [Held() for _ in range(workers)]
         self._closed = False
 
@@ -95,6 +98,11 @@ class Slots:
     def waiting_tokens(self) -> int:
         """Source tokens waiting."""
         return self._tokens
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of a thread that the waiting rows were forecast to take."""
+        return self._waiting_s
 
     @property
     def rows(self) -> int:
@@ -125,6 +133,7 @@ class Slots:
                 )
             self._waiting.update(dict.fromkeys(job.rows))
             self._tokens += tokens
+            self._waiting_s += sum(row.cost_s for row in job.rows)
 
     def wake(self) -> None:
         """Wake the idle workers; ``put`` wakes none, so that several jobs wake once."""
@@ -193,3 +202,4 @@ class Slots:
     def _forget(self, row: Row) -> None:
         del self._waiting[row]
         self._tokens -= row.tokens
+        self._waiting_s = self._waiting_s - row.cost_s if self._waiting else 0.0  # so that no rounding adds up

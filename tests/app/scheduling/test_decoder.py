@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull, WaitTooLong
 from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster, Writer
@@ -269,6 +269,22 @@ async def test_at_its_deadline_a_text_gets_what_was_decided() -> None:
     assert summary.reason == "deadline"
     assert counts.reasons == ["deadline"]
     assert summary.tokens == alone(scribe, order(1, 9, max_tokens=len(summary.tokens))).tokens
+
+
+async def test_what_waits_refuses_at_once_whom_it_would_make_late() -> None:
+    counts, scribe = Counts(), endless()
+    async with decoder(counts, room=Room(1, 1_000)) as running:
+        await running.submit(scribe, [order(1, 9)], 60)  # what a step takes is known by now
+        (writing,) = await held(running, scribe, order(2, 9))
+        waiting = asyncio.create_task(running.submit(scribe, [order(3, 11, max_tokens=10**9, min_tokens=10**9)], 3600))
+        await until(lambda: counts.waits == (1, 11))
+        with pytest.raises(WaitTooLong, match="that this request may take") as refused:
+            await running.submit(scribe, [order(4, 9)], 60)
+        assert (refused.value.retry_after_s or 0) > 60
+        assert counts.waits == (1, 11)
+        waiting.cancel()
+        scribe.gate.set()
+        await writing
 
 
 async def test_where_nothing_was_decided_by_the_deadline_it_is_an_error() -> None:

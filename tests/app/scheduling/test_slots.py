@@ -132,3 +132,15 @@ def test_closing_lets_a_waiting_worker_go_and_returns_what_will_not_be_written()
     assert made.close() == left.rows
     assert made.take(0, width, block=True) is None
     assert made.closed
+
+
+def test_the_time_that_waits_is_the_sum_of_what_each_was_forecast_to_take() -> None:
+    made, work = slots(), job(3, 4, 5)
+    for row, cost_s in zip(work.rows, (0.1, 0.2, 0.4), strict=True):
+        row.cost_s = cost_s
+    made.put(work)
+    assert made.waiting_s == pytest.approx(0.7)
+    made.take(0, width, block=False)
+    assert made.waiting_s == pytest.approx(0.6)
+    made.discard(work)
+    assert made.waiting_s == 0.0

@@ -1,0 +1,70 @@
+"""The forecast of what summaries will take."""
+
+import numpy as np
+import pytest
+
+from app.errors import WaitTooLong
+from app.runtime.roster import Draft
+from app.scheduling.crew import Stepped
+from app.scheduling.forecast import Forecast
+from app.scheduling.slots import Job, Row
+from app.tasks.generate import Options, Summary, Token
+from tests.scribe import Scribe
+
+SCRIBE = Scribe()
+TOKENS = 10
+
+
+def row(max_tokens: int = 20, min_tokens: int = 0, beams: int = 1) -> Row:
+    made = Job(SCRIBE, submitted=0, deadline=1e18)
+    made.rows = [Row(made, 0, Draft(np.full(TOKENS, 5), "headline"), Options(max_tokens, min_tokens, beams))]
+    return made.rows[0]
+
+
+def learnt(threads: int = 2) -> Forecast:
+    """Return one that has seen 4 rows stepped in 40 ms, and a text of 10 tokens read in 50 ms."""
+    forecast = Forecast(threads)
+    forecast.stepped(Stepped(SCRIBE, 4, 1, 64, 40, started=1.0, ended=1.04))
+    forecast.read(row(), 0.05)
+    return forecast
+
+
+def test_of_what_was_never_seen_nothing_is_known() -> None:
+    assert Forecast(2).cost_s(row()) == 0.0
+    assert learnt().cost_s(row(beams=4)) == 0.0
+
+
+def test_a_summary_takes_its_steps_and_the_end_and_its_reading() -> None:
+    assert learnt().cost_s(row(20)) == pytest.approx(21 * 0.01 + 0.05)
+
+
+def test_how_much_of_their_room_summaries_use_is_learnt() -> None:
+    forecast = learnt()
+    half = Summary([Token(5, -0.1, 0.0, 0)] * 10, 0.0, "eos")
+    forecast.ended(row(20), half)
+    assert forecast.cost_s(row(40)) == pytest.approx(21 * 0.01 + 0.05)
+    assert forecast.cost_s(row(40, min_tokens=30)) == pytest.approx(31 * 0.01 + 0.05)
+
+
+def test_a_summary_that_was_broken_off_teaches_nothing() -> None:
+    forecast = learnt()
+    forecast.ended(row(20), Summary([], 0.0, "deadline"))
+    assert forecast.cost_s(row(20)) == pytest.approx(21 * 0.01 + 0.05)
+
+
+def test_it_forgets_slowly() -> None:
+    forecast = learnt()
+    forecast.stepped(Stepped(SCRIBE, 1, 1, 64, 40, started=1.0, ended=1.11))
+    assert forecast.cost_s(row(20)) == pytest.approx(21 * 0.02 + 0.05)
+
+
+def test_who_would_hear_nothing_by_the_deadline_is_refused_with_the_time_to_come_back() -> None:
+    forecast = learnt(threads=2)
+    forecast.refuse_late(row(), 0.8, timeout_s=0.5)
+    with pytest.raises(WaitTooLong, match="some 3050 ms; expected at most the 500 ms") as refused:
+        forecast.refuse_late(row(), 6.0, timeout_s=0.5)
+    assert refused.value.retry_after_s == 3
+
+
+def test_where_nothing_waits_it_is_tried() -> None:
+    learnt().refuse_late(row(), 0.0, timeout_s=0.001)
