@@ -2,14 +2,16 @@
 
 import asyncio
 import atexit
+import contextlib
 import json
 import logging
+import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -32,12 +34,14 @@ def configure(form: Format, level: str) -> None:
     ]
     number = logging.getLevelNamesMapping()[level.upper()]
     global _lines  # noqa: PLW0603 - as structlog's own configuration is the process's
-    _lines = None if console else Lines(number, sys.stdout.buffer)
+    _lines = None if console else Lines(number, cast("BinaryIO", _Lossy(sys.stdout.buffer)))
     atexit.register(_flush_at_exit)
     structlog.configure(
         processors=[_flushing, *shared, *_rendering(console, orjson.dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout) if console else structlog.BytesLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(sys.stdout)))
+        if console
+        else structlog.BytesLoggerFactory(cast("BinaryIO", _Lossy(sys.stdout.buffer))),
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
@@ -96,6 +100,32 @@ def _flushing(_: object, __: str, event: structlog.typing.EventDict) -> structlo
     if _lines is not None:
         _lines.flush()
     return event
+
+
+def let_go() -> None:
+    """Forget what could not be written, which would otherwise make a clean exit look like a failure."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Lossy:
+    """A stream that loses what it cannot write: a full disk is to cost the log, and no caller's answer."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, message: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(message)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _rendering(console: bool, dumps: Callable[..., str | bytes]) -> list[structlog.typing.Processor]:  # noqa: FBT001 - private

@@ -42,10 +42,13 @@ def serve(settings: Settings) -> None:
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port, workers=settings.workers)
-    if settings.workers == 1:
-        run(settings, listener)
-    else:
-        _supervise(settings, listener)
+    try:
+        if settings.workers == 1:
+            run(settings, listener)
+        else:
+            _supervise(settings, listener)
+    finally:
+        logs.let_go()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -69,6 +72,7 @@ def _work(settings: Settings, door: Door, slot: int) -> None:
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     try:
         run(settings, door)
+        logs.let_go()
     except StartupError as error:
         log.critical("start_failed", reason=str(error))
         sys.exit(_START_FAILED)

@@ -17,19 +17,24 @@ import httpx
 from tests.packages import PACKAGES
 
 ROOT = Path(__file__).parents[1]
-_START_S = 30
+_START_S = 120
 
 
 class Server:
     """A running service and what it logs."""
 
+    launcher = "app.cli"
+    """The module that is run."""
+
     def __init__(self, models_dir: Path, **settings: object) -> None:
-        """Start it; ``settings`` are names of SLUICE_ variables in lower case."""
+        """Start it; ``settings`` are names of SLUICE_ variables in lower case; names in capitals stand as they are."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-        environment |= {f"SLUICE_{name.upper()}": str(value) for name, value in settings.items()}
         environment |= {"SLUICE_MODELS_DIR": str(models_dir), "SLUICE_PORT": "0", "SLUICE_LOG_FORMAT": "json"}
+        environment |= {
+            name if name.isupper() else f"SLUICE_{name.upper()}": str(value) for name, value in settings.items()
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve"],
+            [sys.executable, "-m", self.launcher, "serve"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

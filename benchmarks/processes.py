@@ -1,0 +1,96 @@
+"""One process with two inference threads against two with one, and how evenly two share few connections.
+
+python -m benchmarks.processes [--seconds 4] [--rounds 3]
+"""
+
+import contextlib
+import http.client
+import os
+import time
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from benchmarks.load import Load, drive
+from benchmarks.report import PERFORMANCE, RELIABILITY, fill, today
+from benchmarks.service import Service, running
+from benchmarks.texts import texts
+
+_CONNECTIONS = (8, 64, 256)
+_SHAPES = {"1 process, 2 threads": ("1", "2"), "2 processes, 1 thread each": ("2", "1")}
+_TRIALS = 10
+
+
+def main(
+    seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds in which each shape takes its turn.")] = 3,
+    performance: Annotated[Path, typer.Option(help="Page of the table.")] = PERFORMANCE,
+    page: Annotated[Path, typer.Option(help="Page of the evenness.")] = RELIABILITY,
+) -> None:
+    """Measure both shapes in turn on short texts, and count the connections that each of two workers gets."""
+    kind = texts("short")
+    found: dict[tuple[str, int], list[Load]] = {}
+    for _ in range(rounds):
+        for name, (workers, threads) in _SHAPES.items():
+            with running(SLUICE_WORKERS=workers, SLUICE_THREADS=threads) as service:
+                _wait_for(service, int(workers))
+                drive(service, "short", kind, connections=8, seconds=1)
+                for connections in _CONNECTIONS:
+                    load = drive(service, "short", kind, connections=connections, seconds=seconds)
+                    found.setdefault((name, connections), []).append(load)
+    fill(performance, "processes", table(found))
+    with running(SLUICE_WORKERS="2", SLUICE_THREADS="1") as service:
+        _wait_for(service, 2)
+        shares = [share(service, 8) for _ in range(_TRIALS)]
+    worst = max(max(each) for each in shares)
+    fill(page, "balance", f"8 connections, {_TRIALS} times: never more than {worst} on one worker ({today()})")
+    typer.echo(f"{table(found)}\n\nconnections of each worker: {shares}")
+
+
+def table(found: dict[tuple[str, int], list[Load]]) -> str:
+    """Return the medians as Markdown."""
+    lines = ["| | conn. | req/s | p99 ms |", "|---|---|---|---|"]
+    for (name, connections), loads in found.items():
+        rate, p99 = median(load.requests_s for load in loads), median(load.p99_ms for load in loads)
+        lines.append(f"| {name} | {connections} | {rate:,.0f} | {p99:.1f} |")
+    return "\n".join([*lines, "", f"Short texts, {os.cpu_count()} cores with the load generator on them ({today()})."])
+
+
+def share(service: Service, count: int) -> list[int]:
+    """Open so many connections, ask once over each, and return how many each worker got."""
+    parts = urlsplit(service.url)
+    before = {pid: _sockets(pid) for pid in _workers(service)}
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(
+                contextlib.closing(http.client.HTTPConnection(parts.hostname or "", parts.port))
+            )
+            connection.request("GET", "/health/live")
+            connection.getresponse().read()
+        found = [_sockets(pid) - had for pid, had in before.items()]
+    time.sleep(0.2)  # until they are gone
+    return found
+
+
+def _workers(service: Service) -> list[int]:
+    children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text("ascii").split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _sockets(pid: int) -> int:
+    return sum(str(file.readlink()).startswith("socket:") for file in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _wait_for(service: Service, workers: int) -> None:
+    """Return once the last worker is ready too: each has then declared its start."""
+    until = time.monotonic() + 60
+    while workers > 1 and service.metric("sluice_slots") < workers * 64 and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1.0)
+
+
+if __name__ == "__main__":
+    typer.run(main)

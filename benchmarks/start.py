@@ -1,0 +1,41 @@
+"""From the start of the process until it is ready, again and again, with the bundled packages.
+
+python -m benchmarks.start [--times 5] [--models models] [--page docs/reliability.md]
+"""
+
+import resource
+import time
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+
+from benchmarks.report import RELIABILITY, fill, today
+from benchmarks.service import running
+
+_TARGET_S = 1.5
+
+
+def main(
+    times: Annotated[int, typer.Option(min=1, help="Starts.")] = 5,
+    models: Annotated[Path, typer.Option(help="Folder of the packages.")] = Path("models"),
+    page: Annotated[Path, typer.Option(help="Page whose figure is replaced.")] = RELIABILITY,
+) -> None:
+    """Start and stop the service, and write the median time until it was ready, and the CPU that a start took."""
+    seconds = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(times):
+        began = time.monotonic()
+        with running(SLUICE_MODELS_DIR=str(models), SLUICE_LOG_LEVEL="warning"):
+            seconds.append(time.monotonic() - began)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / times
+    packages = sum(1 for _ in models.glob("*/*/manifest.json"))
+    figure = f"{median(seconds):.2f} s, the median of {times}; {cpu_s:.2f} s of CPU; {packages} packages ({today()})"
+    fill(page, "start", figure)
+    typer.echo(f"{figure}; target {_TARGET_S} s")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,24 @@
+"""Half a minute of everything at once on small packages: no error but the provoked ones, and nothing is left open."""
+
+from pathlib import Path
+
+from benchmarks.service import running
+from benchmarks.soak import Run, Sample, soak, summary, table
+from tests.packages import SUMMARIES, copy_package, every_task
+
+
+def test_a_short_soak_has_no_error_but_the_provoked_ones_and_leaves_nothing_open(tmp_path: Path) -> None:
+    copy_package(SUMMARIES, every_task(tmp_path), "summarize-en")
+    with running(SLUICE_MODELS_DIR=str(tmp_path)) as service:
+        run = soak(service, minutes=0.5, callers=4)
+    assert not run.errors, dict(run.errors)
+    assert len(run.answers) >= 8, "hardly anything was asked"
+    assert not {"files", "threads"} & set(run.grown()), table(run)
+
+
+def test_what_grows_is_named_and_what_only_warms_up_is_not() -> None:
+    flat = [Sample(at, 200.0 if at > 10 else 100.0, 50, 20) for at in range(100)]
+    grows = [Sample(at, 200.0 + at, 50 + at, 20) for at in range(100)]
+    assert Run(100 / 60, flat).grown() == []
+    assert Run(100 / 60, grows).grown() == ["pss_mb", "files"]
+    assert "pss_mb, files grew" in summary(Run(100 / 60, grows))
