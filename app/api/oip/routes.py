@@ -37,7 +37,7 @@ STATUSES_BY_PATH: dict[str, tuple[int, ...]] = {
     **{_MODEL + more: (200, 404, 503) for more in ("", "/ready", _VERSION, f"{_VERSION}/ready")},
     **{_MODEL + more: (200, 404, 503) for more in ("/stats", f"{_VERSION}/stats")},
     **dict.fromkeys(_POSTS, (200, *STATUSES)),
-    "/v2/repository/index": (200, 400, 405, 413, 415),
+    "/v2/repository/index": (200, 400, 405, 413, 415, 422),
 }
 """Every path of the protocol, and what it may answer."""
 
