@@ -1,4 +1,4 @@
-"""The command ``sluice``: serve, predict, models, keys."""
+"""The command ``sluice``: serve, predict, models, install, keys."""
 
 import asyncio
 import sys
@@ -15,10 +15,11 @@ from app.api.catalogue import describe
 from app.api.predict import answer_body
 from app.api.summarize import answer_body as summary_body
 from app.corpus.command import Wanted, predict_file
-from app.errors import RequestError, StartupError
+from app.errors import PackageError, RequestError, StartupError
 from app.exchange import Query
 from app.keys.command import app as keys
 from app.main import Parts
+from app.modelpack.install import install as put_in_place
 from app.modelpack.manifest import CLASSIFYING, Classifying, Task
 from app.settings import Settings, load_settings, unknown_variables
 from app.summarizing.wishes import Wish
@@ -114,6 +115,20 @@ def _classifying(task: Task | None) -> Classifying:
     if found is None:
         _give_up(StartupError(f"--task is {asked}; expected one of {', '.join(CLASSIFYING)} beside --output"))
     return found
+
+
+@app.command()
+def install(
+    package: Annotated[Path, typer.Argument(help="Folder of a package, with its manifest.json.")],
+    models_dir: ModelsDir = None,
+) -> None:
+    """Put a package among the models in one step, so that a running service finds it whole or not at all."""
+    settings = _settings(models_dir=models_dir)
+    try:
+        name, version = put_in_place(package, settings.models_dir)
+    except (PackageError, OSError) as error:
+        _give_up(error)
+    typer.echo(f"{settings.models_dir / name / str(version)}: in place; POST /admin/reload or SIGHUP opens it")
 
 
 async def _predict(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:

@@ -16,6 +16,7 @@
         ├── MalformedHttp, MalformedEncoding, MalformedJson
         ├── InvalidRequest, InvalidInference, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
+        ├── ChangeRefused
         ├── HeadTooSlow, HeadersTooLarge, BodyTooSlow, BodyTooLarge, TooManyItems, ItemsFailed, StreamIdle
         ├── QueueFull, WaitTooLong, RateLimited, TooManyConnections, NotReady, Draining, ModelUnavailable
         └── DeadlineExceeded, InferenceFailed, InferenceHung, InternalError
@@ -218,6 +219,12 @@ class StreamIdle(RequestError):
     status, code = 408, "stream_idle"
 
 
+class ChangeRefused(RequestError):
+    """A change of what is served that cannot be made; nothing was changed, in any process."""
+
+    status, code = 409, "change_refused"
+
+
 class BodyTooLarge(RequestError):
     """The body has more bytes than the service accepts."""
 
@@ -322,7 +329,7 @@ class Draining(RequestError):
 
 
 class ModelUnavailable(RequestError):
-    """The package is there but was refused; the text says why."""
+    """The package is there but is not open: it was refused, or unloaded; the listing says why."""
 
     status, code = 503, "model_unavailable"
 

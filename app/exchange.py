@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.errors import ItemError
 from app.keys.allowance import Allowance
+from app.runtime.traffic import Version
 from app.scheduling.haste import UNHURRIED, Haste
 from app.tasks.classify import Classified
 
@@ -15,7 +16,7 @@ class Query:
 
     texts: Sequence[str]
     model: str | None = None
-    version: int | None = None
+    version: Version | None = None
     language: str = "auto"
     explain: bool = False
     sentences: bool = False
@@ -24,6 +25,8 @@ class Query:
     haste: Haste = UNHURRIED
     patient: bool = False
     """Wait for room in the queue and for the answer, however long, where others are refused."""
+    key: str = ""
+    """Requests with the same key get the same version, where versions share the traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Result:
     tokens: int
     truncated: bool
     answer: Classified
+    alias: str | None = None
+    """By which the version was found, if by one."""
     explanation: list[TokenWeight] | None = None
     sentences: list[SentenceAnswer] | None = None
     sentences_left_out: int = 0

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from app import __version__
-from app.api import bulk, catalogue, health, openapi, predict, refusal, summarize
+from app.api import admin, bulk, catalogue, health, openapi, predict, refusal, summarize
 from app.api.access import Access, access_of, require_scopes
 from app.api.express import Express
 from app.api.guard import Guard
@@ -23,9 +23,12 @@ from app.api.oip.answering import Answering
 from app.api.oip.grpc import calls as grpc_calls
 from app.arrays import Arrays
 from app.cache import Batching, Cache
-from app.errors import StartupError, item_codes
-from app.metrics import NO_MODEL, Metrics
-from app.modelpack.manifest import CLASSIFYING, TASKS, Task
+from app.control import Control, Link
+from app.errors import StartupError
+from app.metrics import Metrics
+from app.modelpack.manifest import CLASSIFYING
+from app.modelpack.watch import Watch
+from app.runtime.model import Model
 from app.runtime.opening import open_model
 from app.runtime.providers import Provider, choose
 from app.runtime.registry import Registry
@@ -51,6 +54,7 @@ _ROUTE_CODES = {
     summarize.PATH: (200, *predict.STATUSES),
     "/v1/models": (200,),
     "/v1/models/{name}": (200, 404),
+    **dict.fromkeys(admin.PATHS, (200, *admin.STATUSES)),
     "/health/live": (200,),
     "/health/ready": (200, 503),
     "/metrics": (200,),
@@ -59,14 +63,15 @@ _ROUTE_CODES = {
 }
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, link: Link | None = None) -> FastAPI:
     """Return the application over ``settings`` (default: the environment's); nothing runs before its lifespan does.
 
+    ``link``: to the supervisor, for one of several processes.
     Raises ``StartupError`` where the process must not start: a bad setting, a missing provider or folder.
     """
     settings = settings or load_settings()
     access = access_of(settings)
-    parts = Parts(settings)
+    parts = Parts(settings, link)
     app = FastAPI(
         title="Sluice",
         version=__version__,
@@ -77,13 +82,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = parts.service
     app.state.access = access
+    app.state.control = parts.control
     refusal.install(app)
     predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
     streams, protocol = bulk.router(parts.service, settings), oip.router(parts.answering)
     for routes in (predictions, summaries, streams):
         app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
     app.router.routes += oip.plain_routes(protocol)
-    others = (catalogue.router(parts.registry), health.router(parts.service), protocol)
+    others = catalogue.router(parts.registry), admin.router(parts.control), health.router(parts.service), protocol
     for router in (predictions, summaries, streams, *others):
         require_scopes(route.path for route in router.routes if isinstance(route, Route))
         app.include_router(router)
@@ -104,7 +110,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 class Parts:
     """Everything below HTTP, wired; ``running`` opens the models and stops the threads again."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, link: Link | None = None) -> None:
+        self._settings = settings
         self._has_siblings = settings.workers > 1
         self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
@@ -130,6 +137,7 @@ class Parts:
         )
         self.metrics.slots.set(settings.max_slots)
         self.service = Service(self.registry, settings, self.metrics, self._batching(settings.cache_bytes))
+        self.control = Control(self.registry, self.metrics, self._learn, self.service.tell_ready, link)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
         arrays = Arrays(settings, self.metrics, self._batcher, self._decoder)
         self.answering = Answering(self.registry, self.service, self.summaries, arrays)
@@ -149,11 +157,13 @@ class Parts:
         opening = asyncio.create_task(self.open())
         if self._has_siblings:
             await opening
+        watching = asyncio.create_task(self._watch())
         try:
             async with self._beside() if self._beside is not None else nullcontext():
                 yield
         finally:
             self.service.drain()
+            watching.cancel()
             await opening
             await self._close()
 
@@ -180,13 +190,21 @@ class Parts:
     def _set_failing(self, failing: bool) -> None:  # noqa: FBT001 - a setter
         self.service.set_failing(failing)
 
-    def _learn(self) -> None:
+    def _learn(self, model: Model) -> None:
         """Let the decoder learn what steps cost, with as many beams as requests will mostly have."""
-        for model in self.registry.ready:
-            if isinstance(model, Summarizer):
-                ids, kinds = np.array([model.manifest.tokenizer.unk_id], np.int64), model.generation.kinds
-                for beams in {1, *(int(kind.beams.default) for kind in kinds.values())}:
-                    self._decoder.learn(model, Draft(ids, next(iter(kinds))), beams)
+        if isinstance(model, Summarizer):
+            ids, kinds = np.array([model.manifest.tokenizer.unk_id], np.int64), model.generation.kinds
+            for beams in {1, *(int(kind.beams.default) for kind in kinds.values())}:
+                self._decoder.learn(model, Draft(ids, next(iter(kinds))), beams)
+
+    async def _watch(self) -> None:
+        """Keep what is open in line with the models folder, where asked to; of several, the supervisor does."""
+        if self._settings.watch_models and not self._has_siblings:
+            watch = Watch(self._settings.models_dir)
+            while True:
+                await asyncio.sleep(watch.every_s)
+                if await asyncio.to_thread(watch.changed):
+                    await self.control.reload()
 
     async def _close(self) -> None:
         self.metrics.registry.settle()  # other processes may still tell of it
@@ -197,33 +215,16 @@ class Parts:
     async def open(self) -> None:
         """Open every package and say what came of it."""
         try:
-            await asyncio.to_thread(self.registry.open_all)
-            await asyncio.to_thread(self._learn)
+            await self.control.open()
         except Exception:
             log.exception("models_unopened")  # the process stays up and not ready, which an operator sees
             return
-        self._announce()
-        gc.freeze()  # what is open now stays: no collection need walk it again
+        gc.collect()  # or what is garbage now would never be found, and hold models that are long closed
+        gc.freeze()  # what is open now mostly stays: no collection need walk it again
         if self.service.phase == "starting":
             self.service.phase = "ready"
-            self.metrics.ready.set(1 if self.registry.ready else 0)
+            self.service.tell_ready()
             log.info("ready" if self.registry.ready else "no_model", models=len(self.registry.ready))
-
-    def _announce(self) -> None:
-        for task in TASKS:
-            self.metrics.declare_items(NO_MODEL, NO_MODEL, task, _codes(task))
-        for model in self.registry.ready:
-            name, version, task = model.name, model.version, model.manifest.task
-            self.metrics.of_model(name, version)
-            if task == "summarize":
-                self.metrics.of_writer(name, version)
-            self.metrics.declare_items(name, version, task, ["ok", *_codes(task)])
-            self.metrics.model_info.labels(name, version, task, model.precision, model.provider.device).set(1)
-            log.info("model_ready", model=name, version=version, precision=model.precision)
-        for refused in self.registry.failed:
-            log.error("model_failed", model=refused.name, version=refused.version, reason=refused.reason)
-        self.metrics.models.labels("ready").set(len(self.registry.ready))
-        self.metrics.models.labels("failed").set(len(self.registry.failed))
 
 
 def _bounds(settings: Settings) -> Bounds:
@@ -253,10 +254,6 @@ def _grpc(
             await server.stop(settings.drain_s)
 
     return running
-
-
-def _codes(task: Task) -> list[str]:
-    return item_codes(of_summaries=task not in CLASSIFYING)
 
 
 def _budget(settings: Settings, provider: Provider) -> Budget:

@@ -4,7 +4,9 @@ Times are seconds, counters end in ``_total``, label values are bounded: routes 
 are the packages on disk. docs/metrics.md says what each is for.
 """
 
-from collections.abc import Iterable
+import warnings
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,9 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from app.sharing import Processes, restarts_in
 from app.tally import CounterTally, HistogramTally, Tallies
@@ -32,6 +36,10 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
+
+STATES = ("ready", "failed", "unloaded")
+ACTIONS = ("load", "unload", "reload", "aliases")
+CHANGES = ("done", "refused")
 
 REJECTIONS = (
     *("queue_full", "wait_too_long", "draining", "not_ready", "body_too_large", "too_many_items"),
@@ -99,6 +107,7 @@ class Metrics:
         self._shared_dir = shared_dir
         self._of_model: dict[tuple[str, str], ModelSeries] = {}
         self._of_writer: dict[tuple[str, str], WriterSeries] = {}
+        self._held: Counts[tuple[str, str]] = Counts()
         self.registry = r = Tallies(shared=shared_dir is not None)
         self.requests = Counter("sluice_requests", "Requests answered.", ["route", "code"], registry=r)
         self.request_seconds = Histogram(
@@ -189,8 +198,9 @@ class Metrics:
             self.rejected.labels(reason)
         for reason in DROPS:
             self.dropped.labels(reason)
-        for state in ("ready", "failed"):
+        for state in STATES:
             self.models.labels(state)
+        self._declare_changing()
         if shared_dir is None:
             ProcessCollector(registry=self.registry)
 
@@ -248,6 +258,54 @@ class Metrics:
         self.summary_queue_tokens = Gauge(
             "sluice_summary_queue_tokens", "Tokens of those texts.", multiprocess_mode="livesum", registry=r
         )
+
+    def _declare_changing(self) -> None:
+        """Declare what tells of versions: changes, aliases."""
+        r = self.registry
+        self.changes = Counter("sluice_model_changes", "Changes of what is served.", ["action", "result"], registry=r)
+        for action in ACTIONS:
+            for result in CHANGES:
+                self.changes.labels(action, result)
+        self.aliased = Counter(
+            "sluice_aliased_items",
+            "Texts answered by a version that an alias led to.",
+            ["model", "version", "alias"],
+            registry=r,
+        )
+        self.alias_share = Gauge(
+            "sluice_alias_share",
+            "Share of the requests that name no version.",
+            ["model", "version", "alias"],
+            multiprocess_mode="livemax",
+            registry=r,
+        )
+
+    def count_aliases(self, model: str, version: str, aliases: Iterable[str | None]) -> None:
+        """Count texts answered by a version that an alias led to; ``None`` is none."""
+        for alias in aliases:
+            if alias is not None:
+                self.aliased.labels(model, version, alias).inc()
+
+    def hold(self, model: str, version: str) -> None:
+        """Put a package's series in place and keep them until it is released as often as it was held."""
+        self._held[model, version] += 1
+        self.of_model(model, version)
+
+    def release(self, model: str, version: str) -> bool:
+        """Take a package's series away where nobody holds it any more; return whether that is so."""
+        self._held[model, version] -= 1
+        if self._held[model, version] > 0:
+            return False
+        del self._held[model, version]
+        self._of_model.pop((model, version), None)
+        self._of_writer.pop((model, version), None)
+        with warnings.catch_warnings():
+            # with several processes it only forgets them here; what their files keep is left out of the exposition
+            warnings.filterwarnings("ignore", message="Removal of labels")
+            for metric in vars(self).values():
+                if isinstance(metric, MetricWrapperBase) and {"model", "version"} <= set(metric._labelnames):  # noqa: SLF001
+                    metric.remove_by_labels({"model": model, "version": version})
+        return True
 
     def of_writer(self, model: str, version: str) -> "WriterSeries":
         """Return the series of a package that writes, as ``of_model`` does."""
@@ -310,6 +368,22 @@ class Metrics:
             return self.registry
         self.registry.settle()
         together = CollectorRegistry()
-        MultiProcessCollector(together, path=str(self._shared_dir))  # type: ignore[no-untyped-call]
+        together.register(_Together(self._shared_dir, {*self._of_model, (NO_MODEL, NO_MODEL)}))
         together.register(Processes(self._shared_dir))
         return together
+
+
+class _Together(Collector):
+    """The series of all workers, but for those of packages that are not served any more: a file forgets nothing."""
+
+    def __init__(self, folder: Path, served: set[tuple[str, str]]) -> None:
+        self._files = MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call]
+        self._served = served
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._files.collect():  # type: ignore[no-untyped-call]
+            metric.samples = [sample for sample in metric.samples if self._is_served(sample.labels)]
+            yield metric
+
+    def _is_served(self, labels: Mapping[str, str]) -> bool:
+        return "version" not in labels or "model" not in labels or (labels["model"], labels["version"]) in self._served

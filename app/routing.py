@@ -1,10 +1,22 @@
 """Which package answers a text: by task, by the language of its script, or by the name that the caller gave."""
 
+from typing import NamedTuple
+
 from app.errors import EmptyText, ModelNotFound, TextTooLong, UnsupportedLanguage
 from app.modelpack.manifest import Task
 from app.runtime.model import Model
 from app.runtime.registry import Registry
+from app.runtime.snapshot import Pick
+from app.runtime.traffic import Version
 from app.text.language import detect
+
+
+class Route(NamedTuple):
+    """The model that answers a text, the text's language, and the alias that the model was found by, if by one."""
+
+    model: Model
+    language: str
+    alias: str | None = None
 
 
 class Router:
@@ -26,26 +38,31 @@ class Router:
         return detect(text) if asked == "auto" else asked
 
     def find(
-        self, task: Task, language: str | None, named: Model | None = None, version: int | None = None
-    ) -> tuple[Model, str]:
+        self,
+        task: Task,
+        language: str | None,
+        named: Pick | None = None,
+        version: Version | None = None,
+        key: str = "",
+    ) -> Route:
         """Return the model for a text, and its language: a text without letters (":-)", "10/10") is any language's.
 
         ``UnsupportedLanguage`` and ``AmbiguousModel`` concern this text, ``ModelNotFound`` all of them.
         """
-        model = named or self._default(task, language, version)
+        model, alias = named or self._default(task, language, version, key)
         language = language or model.manifest.languages[0]  # the model's own first
         if language not in model.manifest.languages:
             raise UnsupportedLanguage(
                 f"the text's language is {language!r}; expected one of {model.manifest.languages}, "
                 f"which model {model.name!r} serves"
             )
-        return model, language
+        return Route(model, language, alias)
 
-    def _default(self, task: Task, language: str | None, version: int | None) -> Model:
+    def _default(self, task: Task, language: str | None, version: Version | None, key: str) -> Pick:
         served = self._registry.languages(task)
         if not served:
             raise ModelNotFound(f"no model for {task} is here; GET /v1/models lists those that are")
-        model = self._registry.default(task, language or served[0])
-        if model is None:
+        found = self._registry.default(task, language or served[0], key)
+        if found is None:
             raise UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
-        return model if version is None else self._registry.get(task, model.name, version)
+        return found if version is None else self._registry.pick(task, found.model.name, version, key)

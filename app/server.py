@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api import gate, wire
+from app.control import Link
 from app.handover import Door
 from app.main import create_app
 from app.service import Service
@@ -40,10 +41,19 @@ STUCK_EXIT = 70
 _PULSE_S = 0.1
 
 
-def run(settings: Settings, source: socket.socket | Door) -> None:
-    """Serve what comes from a listener, or out of a door, until a signal; then drain."""
+def run(settings: Settings, source: socket.socket | Door, link: Link | None = None) -> None:
+    """Serve what comes from a listener, or out of a door, until a signal; then drain.
+
+    ``link``: to the supervisor, which has all workers reload at once.
+    """
     _allow_descriptors(settings)
-    app = create_app(settings)
+    app = create_app(settings, link)
+
+    def on_hangup() -> None:
+        app.state.access.hurry()
+        if link is None:
+            app.state.control.reload_soon()
+
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -57,7 +67,7 @@ def run(settings: Settings, source: socket.socket | Door) -> None:
         timeout_graceful_shutdown=settings.drain_s,
     )
     heart = _Heart(_STUCK_LIMITS * settings.watchdog_ms / 1000)
-    _Server(config, app.state.service, app.state.access.hurry, source, heart).run(
+    _Server(config, app.state.service, on_hangup, source, heart).run(
         sockets=[] if isinstance(source, Door) else [source]
     )
 

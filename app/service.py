@@ -26,6 +26,7 @@ from app.routing import Router
 from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
 from app.runtime.registry import Registry
+from app.runtime.snapshot import Pick
 from app.scheduling.batcher import Answer, Answers
 from app.scheduling.haste import Haste
 from app.settings import Settings
@@ -51,6 +52,7 @@ class _Item:
     text: str
     language: str
     model: Classifier
+    alias: str | None
     tokens: Tokens | None = None
     parts: list[tuple[Sentence, Tokens]] = field(default_factory=list)
     left_out: int = 0
@@ -100,7 +102,11 @@ class Service:
     def set_failing(self, failing: bool) -> None:  # noqa: FBT001 - a setter
         """Say whether the models hang again and again: then readiness says no, and requests are tried all the same."""
         self._failing = failing
-        self.metrics.ready.set(1 if self.phase == "ready" and self.registry.ready and not failing else 0)
+        self.tell_ready()
+
+    def tell_ready(self) -> None:
+        """Tell the metrics whether traffic is welcome."""
+        self.metrics.ready.set(1 if self.phase == "ready" and self.registry.ready and not self._failing else 0)
 
     def refuse_unless_fit(self) -> None:
         """Raise ``NotReady`` or ``Draining`` where traffic had better go elsewhere."""
@@ -187,14 +193,17 @@ class Service:
     def _plain_items(self, task: Task, query: Query) -> list[_Item] | None:
         """Return the items where one model answers all of them, ``None`` where not, or where one has an error."""
         try:
-            named = self.registry.get(task, query.model, query.version) if query.model is not None else None
+            named = self._named(task, query)
             items = [self._item(task, query, named, index, text) for index, text in enumerate(query.texts)]
         except (ItemError, RequestError):
             return None
         return items if all(item.model is items[0].model for item in items) else None
 
+    def _named(self, task: Task, query: Query) -> Pick | None:
+        return self.registry.pick(task, query.model, query.version, query.key) if query.model is not None else None
+
     def _route(self, task: Task, query: Query, reply: Reply) -> dict[Classifier, list[_Item]]:
-        named = self.registry.get(task, query.model, query.version) if query.model is not None else None
+        named = self._named(task, query)
         groups: dict[Classifier, list[_Item]] = {}
         for index, text in enumerate(query.texts):
             try:
@@ -205,12 +214,13 @@ class Service:
                 groups.setdefault(item.model, []).append(item)
         return groups
 
-    def _item(self, task: Task, query: Query, named: Model | None, index: int, text: str) -> _Item:
+    def _item(self, task: Task, query: Query, named: Pick | None, index: int, text: str) -> _Item:
         self._router.check(text)
-        model, language = self._router.find(task, self._router.language(text, query.language), named, query.version)
+        language = self._router.language(text, query.language)
+        model, language, alias = self._router.find(task, language, named, query.version, query.key)
         if not isinstance(model, Classifier):
             raise TypeError(f"This is a bug: {model.name!r} answers for {task!r} and does not classify")
-        return _Item(index, text, language, model)
+        return _Item(index, text, language, model, alias)
 
     async def _group(self, task: Task, query: Query, model: Classifier, items: list[_Item], reply: Reply) -> None:
         ready = await self._tokenized(task, query, model, items, reply)
@@ -230,6 +240,7 @@ class Service:
         for item in items:
             reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
         self.metrics.answered(model.name, model.version, task).inc(len(items))
+        self.metrics.count_aliases(model.name, model.version, [item.alias for item in items])
 
     async def _take(self, query: Query, unit: Unit, count: int) -> None:
         """Use up the caller's allowance; ``RateLimited`` where it does not hold as much and nobody would wait."""
@@ -322,6 +333,7 @@ def _result(item: _Item, query: Query, answers: list[Answer]) -> Result:
         tokens=len(tokens.ids),
         truncated=tokens.truncated,
         answer=whole,
+        alias=item.alias,
     )
     if query.explain:
         weights = token_weights(answers[0][1], labels.index(whole.label))

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         description="Answer predictions and metrics without a key, whatever the address and the file of keys.",
     )
     models_dir: Path = Field(Path("models"), description="Folder of the model packages, models/<name>/<version>.")
+    watch_models: bool = Field(
+        False, description="Open packages that come below models_dir, and close those that go, as a reload does."
+    )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where graphs run; auto takes CUDA where it is installed, cuda insists on it."
     )

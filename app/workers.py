@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -19,9 +19,13 @@ from typing import Any
 import structlog
 
 from app import logs
+from app.conductor import Conductor
+from app.control import Link
 from app.errors import SettingsError, StartupError
 from app.handover import Dispatch, Door, Lane
 from app.main import create_app
+from app.modelpack.watch import Watch
+from app.runtime.changes import Reload
 from app.server import SIGNALS, run
 from app.settings import Settings
 from app.sharing import count_restarts, share
@@ -62,7 +66,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from broken
 
 
-def _work(settings: Settings, door: Door, slot: int) -> None:
+def _work(settings: Settings, door: Door, slot: int, link: Link) -> None:
     """Be one worker process."""
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
@@ -71,7 +75,7 @@ def _work(settings: Settings, door: Door, slot: int) -> None:
     share(settings.metrics_dir, slot)
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     try:
-        run(settings, door)
+        run(settings, door, link)
         logs.let_go()
     except StartupError as error:
         log.critical("start_failed", reason=str(error))
@@ -99,35 +103,43 @@ class _Supervisor:
         """When each worker that is missing may start."""
         self._dispatch = Dispatch(listener, lambda: list(self._lanes.values()))
         self._restarts = count_restarts(settings.metrics_dir)
+        self._stopping = _Stop()
+        self._conductor = Conductor(settings.models_dir, lambda: self._stopping.asked, self._tend)
+        self._watch = Watch(settings.models_dir)
 
     def run(self) -> None:
         """Serve until a signal; then let each worker drain."""
-        stopping = _Stop()
-        signal.signal(signal.SIGHUP, lambda *_: _pass_on(signal.SIGHUP, list(self._workers.values())))
-        while not stopping.asked:
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        while not self._stopping.asked:
             self._start_missing()
-            self._wait()
-            for slot, lane in self._lanes.items():
-                if lane.hear():
-                    log.info("worker_ready", slot=slot)
+            self._conductor.turn(_POLL_S)
+            if self._settings.watch_models and self._watch.due() and self._watch.changed():
+                self._conductor.ask(Reload())
             self._bury_the_dead()
-            self._dispatch.accept()
         self._dispatch.close()
         _stop(list(self._workers.values()), self._settings.drain_s + _KILL_MARGIN_S)
 
-    def _wait(self) -> None:
-        """Return when there is something to do, or after a moment."""
-        wanted: list[Any] = [*self._lanes.values(), *(worker.sentinel for worker in self._workers.values())]
+    def _on_hangup(self, _: int, __: FrameType | None) -> None:
+        _pass_on(signal.SIGHUP, list(self._workers.values()))  # for their keys
+        self._conductor.ask(Reload())
+
+    def _tend(self, pipes: list[Connection], wait_s: float) -> None:
+        """Wait for something to do, in ``pipes`` too, and see to the connections, also while a change is made."""
+        wanted: list[Any] = [*pipes, *self._lanes.values(), *(worker.sentinel for worker in self._workers.values())]
         if any(lane.ready for lane in self._lanes.values()) and not self._dispatch.stuck:
             wanted.append(self._listener)
-        wait(wanted, _STUCK_POLL_S if self._dispatch.stuck else _POLL_S)
+        wait(wanted, min(wait_s, _STUCK_POLL_S) if self._dispatch.stuck else wait_s)
+        for slot, lane in self._lanes.items():
+            if lane.hear():
+                log.info("worker_ready", slot=slot)
+        self._dispatch.accept()
 
     def _start_missing(self) -> None:
         for slot, due in list(self._due.items()):
             if time.monotonic() >= due:
                 del self._due[slot]
                 lane = self._lanes[slot] = Lane()
-                self._workers[slot] = _start(self._settings, lane, slot)
+                self._workers[slot] = _start(self._settings, lane, slot, self._conductor)
 
     def _bury_the_dead(self) -> None:
         """Give the connections that a dead worker never took to others, and let another take its place soon."""
@@ -161,12 +173,13 @@ class _Stop:
         self.asked = True
 
 
-def _start(settings: Settings, lane: Lane, slot: int) -> BaseProcess:
+def _start(settings: Settings, lane: Lane, slot: int, conductor: Conductor) -> BaseProcess:
     # spawn, because a fork would copy the supervisor's threads' locks
     process = multiprocessing.get_context("spawn").Process(
-        target=_work, args=(settings, lane.door(), slot), name=f"sluice-{slot}"
+        target=_work, args=(settings, lane.door(), slot, conductor.link(slot)), name=f"sluice-{slot}"
     )
     process.start()
+    conductor.started(slot)
     return process
 
 

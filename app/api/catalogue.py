@@ -10,7 +10,8 @@ from app.api.examples import answers, route_example
 from app.api.schemas import ModelInfo, ModelList
 from app.modelpack.manifest import Manifest
 from app.runtime.model import Model
-from app.runtime.registry import Entry, Registry
+from app.runtime.registry import Registry
+from app.runtime.snapshot import Entry
 
 
 def router(registry: Registry) -> APIRouter:
@@ -51,7 +52,11 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         "labels": manifest.labels if manifest else [],
         "default_version": manifest and manifest.version,
         "default_for": registry.default_for(name),
-        "versions": [_version(number, entry) for number, entry in sorted(versions.items())],
+        "aliases": _aliases(registry, name, manifest.version if manifest else None),
+        "versions": [
+            _version(number, entry, registry.now.troubles.get((name, number)))
+            for number, entry in sorted(versions.items())
+        ],
     }
     options = manifest and _options(manifest)
     return listing | ({"options": options} if options else {})
@@ -64,15 +69,21 @@ def _options(manifest: Manifest) -> dict[str, Any]:
     return {"sentences": manifest.extraction.sentences.model_dump()} if manifest.extraction is not None else {}
 
 
-def _version(number: int, entry: Entry) -> dict[str, Any]:
+def _aliases(registry: Registry, name: str, highest: int | None) -> dict[str, Any]:
+    """Return what each alias stands for now."""
+    found = registry.now.aliases(name)
+    return {alias: {"version": its.version or highest, "weight": its.weight} for alias, its in found.items()}
+
+
+def _version(number: int, entry: Entry, trouble: str | None) -> dict[str, Any]:
     if not isinstance(entry, Model):
         nothing = dict.fromkeys(("precision", "provider", "provider_note", "max_tokens"))
         empty: dict[str, Any] = {"calibration": None, "evaluation": []}
-        return {"version": number, "state": "failed", "reason": entry.reason, **nothing, **empty}
+        return {"version": number, "state": entry.state, "reason": entry.reason, **nothing, **empty}
     return {
         "version": number,
         "state": "ready",
-        "reason": None,
+        "reason": trouble,
         "precision": entry.precision,
         "provider": entry.provider.device,
         "provider_note": entry.provider.note,

@@ -98,6 +98,8 @@ _ERRORS = {
     "stream_idle": "the client read nothing for 60 s; expected it to send and to read meanwhile",
     "method_not_allowed": "GET /v1/sentiment is not served here; expected a route of GET /docs",
     "model_not_found": "model 'sentiment-xx' is not here; expected one of ['sentiment-en']",
+    "change_refused": "sentiment-en/4 was refused, and what served before serves on: model.onnx: missing; expected a "
+    "regular file",
     "body_too_large": "the body has 2097152 bytes; expected at most 1048576",
     "too_many_items": "inputs has 500 texts; expected at most 128",
     "queue_full": "131000 tokens are waiting and this request has 200; expected at most 131072 in all",
@@ -108,7 +110,7 @@ _ERRORS = {
     "internal_error": "the service failed; its log has the cause under this request_id",
     "not_ready": "models are still being opened; GET /health/ready tells when they are",
     "draining": "this process is stopping; send the request to another",
-    "model_unavailable": "model 'sentiment-en' was refused at start; GET /v1/models/sentiment-en says why",
+    "model_unavailable": "model 'sentiment-en' is not open; GET /v1/models/sentiment-en says why",
     "deadline_exceeded": "no answer within the time that a request may take",
 }
 _ITEM_ERRORS = {

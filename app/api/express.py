@@ -132,7 +132,7 @@ class Parcel:
         self._send(response.status_code, response.raw_headers, bytes(response.body))
 
     def _done(self, waited: asyncio.Future[Answers]) -> None:
-        job = self._job
+        job, self._job = self._job, None  # an idle connection keeps its last parcel, which is to keep no model
         if job is None:
             raise RuntimeError("This is a bug: an answer to no job")
         self._service.give_up(job)

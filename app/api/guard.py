@@ -37,6 +37,7 @@ class Guard:
             return
         headers = dict(scope["headers"])
         trace = Trace(request_id(headers), time.perf_counter())
+        trace.request_key = headers.get(b"x-request-key", b"").decode("latin-1")
         put_trace(scope, trace)
         answer = _Answer(send, trace)
         body = None if scope["path"] in self._unbounded else Inlet(receive, self._bounds, headers)

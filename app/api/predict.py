@@ -99,8 +99,9 @@ def query_of(asked: PredictRequest, trace: Trace) -> Query:
         asked.language,
         asked.explain,
         asked.sentences,
-        trace.allowance,
-        trace.haste,
+        allowance=trace.allowance,
+        haste=trace.haste,
+        key=trace.sticky_key,
     )
 
 
@@ -150,6 +151,7 @@ def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
     return {
         "model": head and head.model,
         "version": head and head.version,
+        **({"alias": head.alias} if head and head.alias else {}),
         "results": [result_body(result, head) for result in reply.results],
         "errors": [failure_body(failure) for failure in reply.failures],
         "timings_ms": {
@@ -172,6 +174,7 @@ def result_body(result: Result, head: Result | None) -> dict[str, Any]:
     }
     if head and (result.model, result.version) != (head.model, head.version):
         body |= {"model": result.model, "version": result.version}
+        body |= {"alias": result.alias} if result.alias else {}
     if result.explanation is not None:
         body["explanation"] = [
             {

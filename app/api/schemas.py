@@ -1,8 +1,19 @@
 """The JSON of every route, as the documentation shows it and as requests are checked."""
 
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from app.errors import InvalidRequest, MalformedJson
 from app.modelpack.manifest import Name
@@ -19,6 +30,22 @@ Inputs = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 
+
+def _version(value: object) -> object:
+    if (type(value) is int and value >= 1) or (isinstance(value, str) and ALIAS.fullmatch(value)):
+        return value
+    raise PydanticCustomError("version", "expected a whole number above 0, or an alias such as 'stable'")
+
+
+ALIAS = re.compile(r"[a-z][a-z0-9-]{0,31}")
+"""What an alias may be called."""
+
+VersionOrAlias = Annotated[
+    int | str,
+    PlainValidator(_version),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{ALIAS.pattern}$"}]}),
+]
+
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
 
@@ -31,7 +58,9 @@ class PredictRequest(BaseModel):
     model: Name | None = Field(
         None, description="A package's name; default the task's package for each text's language, where there is one."
     )
-    version: Annotated[int, Field(ge=1)] | None = Field(None, description="A package's version; default the highest.")
+    version: VersionOrAlias | None = Field(
+        None, description="A package's version, or an alias of one; default as the package's traffic is shared out."
+    )
     language: Annotated[str, StringConstraints(pattern=r"^(auto|[a-z]{2,3})$")] = Field(
         "auto", description="The texts' language as an ISO 639 code, or auto: told by each text's script."
     )
@@ -106,6 +135,7 @@ class PredictResult(BaseModel):
     )
     model: str | None = Field(None, description="Present where it is another package than the answer's own.")
     version: int | None = Field(None, description="Present with model.")
+    alias: str | None = Field(None, description="Present with model, where its version was found by an alias.")
     explanation: list[TokenWeight] | None = Field(None, description="Present where explain was asked for.")
     sentences: list[SentenceResult] | None = Field(None, description="Present where sentences was asked for.")
     sentences_left_out: int | None = Field(None, description="Present where the text has too many sentences.")
@@ -140,6 +170,7 @@ class PredictResponse(BaseModel):
 
     model: str
     version: int
+    alias: str | None = Field(None, description="Present where the version was found by an alias.")
     results: list[PredictResult]
     errors: list[ItemFailure]
     timings_ms: StageTimings
@@ -158,8 +189,10 @@ class VersionInfo(BaseModel):
     """One version of a package."""
 
     version: int
-    state: Literal["ready", "failed"]
-    reason: str | None = Field(description="Why it failed.")
+    state: Literal["ready", "failed", "unloaded"]
+    reason: str | None = Field(
+        description="Why it is not ready; of one that is, why what is on disk by now was refused in its place."
+    )
     precision: str | None
     provider: str | None
     provider_note: str | None = Field(description="How the provider came to be chosen.")
@@ -168,6 +201,13 @@ class VersionInfo(BaseModel):
         description="The temperature of its probabilities, and the expected calibration error without and with it."
     )
     evaluation: list[dict[str, Any]] = Field(description="The figures of its card, with the baseline's beside them.")
+
+
+class AliasInfo(BaseModel):
+    """What an alias stands for."""
+
+    version: int | None
+    weight: float = Field(description="Its part of the requests that name no version, beside the others' weights.")
 
 
 class ModelInfo(BaseModel):
@@ -180,6 +220,7 @@ class ModelInfo(BaseModel):
     labels: list[str]
     default_version: int | None
     default_for: list[str] = Field(description="Languages whose texts it gets, in its task, without being named.")
+    aliases: dict[str, AliasInfo] = Field(description="What a request may give as version, beside the numbers.")
     versions: list[VersionInfo]
     options: dict[str, Any] | None = Field(
         None, description="What POST /v1/summarize may be asked of it: each option's min, max and default."

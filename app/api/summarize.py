@@ -87,6 +87,7 @@ def answer_body(reply: SummaryReply, total_s: float) -> dict[str, Any]:
     return {
         "model": head and head.model,
         "version": head and head.version,
+        **({"alias": head.alias} if head and head.alias else {}),
         "results": [_result(result, head) for result in reply.results],
         "errors": [failure_body(failure) for failure in reply.failures],
         "timings_ms": {
@@ -103,6 +104,7 @@ def answer_body(reply: SummaryReply, total_s: float) -> dict[str, Any]:
 def _wish(asked: SummaryRequest, trace: Trace) -> Wish:
     return Wish(
         texts=asked.inputs,
+        key=trace.sticky_key,
         **asked.model_dump(exclude={"inputs", "stream"}),
         allowance=trace.allowance,
         haste=trace.haste,
@@ -174,6 +176,7 @@ def _result(result: Summarized, head: Summarized | None) -> dict[str, Any]:
     }
     if head and (result.model, result.version) != (head.model, head.version):
         body |= {"model": result.model, "version": result.version}
+        body |= {"alias": result.alias} if result.alias else {}
     if result.sentences is not None:
         body["sentences"] = [
             {

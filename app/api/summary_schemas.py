@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.api.schemas import Inputs, ItemFailure
+from app.api.schemas import Inputs, ItemFailure, VersionOrAlias
 from app.errors import InvalidRequest
 from app.modelpack.manifest import Name
 from app.text.form import AskedKind, AskedMethod
@@ -43,8 +43,8 @@ class SummaryRequest(BaseModel):
     model: Name | None = Field(
         None, description="The name of a package that writes, or of one that quotes; default each language's own."
     )
-    version: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="With model: its version; default the highest."
+    version: VersionOrAlias | None = Field(
+        None, description="With model: its version, or an alias of one; default as its traffic is shared out."
     )
     stream: bool = Field(False, description="Answer with server-sent events, for one text.")
     explain: bool = Field(False, description="Add, for each token that was written, where it looked in the text.")
@@ -99,6 +99,7 @@ class SummaryResult(BaseModel):
     )
     model: str | None = Field(None, description="Present where it is another package than the answer's own.")
     version: int | None = Field(None, description="Present with model.")
+    alias: str | None = Field(None, description="Present with model, where its version was found by an alias.")
     sentences: list[QuotedSentence] | None = Field(None, description="Present where sentences were chosen.")
     explanation: list[SummaryToken] | None = Field(
         None, description="Present where explain was asked for, and text written."
@@ -121,6 +122,7 @@ class SummaryResponse(BaseModel):
 
     model: str
     version: int
+    alias: str | None = Field(None, description="Present where the version was found by an alias.")
     results: list[SummaryResult]
     errors: list[ItemFailure]
     timings_ms: SummaryStages

@@ -32,7 +32,14 @@ class Trace:
     """What that key may still ask for, where it has a limit."""
     haste: Haste = UNHURRIED
     """How soon its caller wants the answer."""
+    request_key: str = ""
+    """By which the caller wants the same version each time, where several share the traffic."""
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sticky_key(self) -> str:
+        """What decides the version where several share the traffic: the caller's key, or else the request's id."""
+        return self.request_key or self.request_id
 
 
 def put_trace(scope: MutableMapping[str, Any], trace: Trace) -> None:

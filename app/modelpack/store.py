@@ -3,7 +3,8 @@
     models/<name>/<version>/manifest.json ...
 
 Nothing of a package is opened before every file that its manifest lists has its size and SHA-256. A refused package is
-kept in the listing with the reason, and never hinders the others.
+kept in the listing with the reason, and never hinders the others. A folder whose name begins with a dot is no package:
+it is where one is written before it is renamed to its place (``app.modelpack.install``).
 """
 
 import hashlib
@@ -19,6 +20,9 @@ from app.modelpack.tokenizer import TextTokenizer
 
 _MAX_MANIFEST_BYTES = 1 << 20
 
+Key = tuple[str, int]
+"""A package's name and version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -26,6 +30,8 @@ class Package:
 
     manifest: Manifest
     folder: Path
+    digest: str
+    """SHA-256 of its manifest, and so of every file of it."""
 
     @property
     def name(self) -> str:
@@ -55,23 +61,41 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A package that will not be opened, and why."""
+    """A package that is not open, and why: it could not be opened, or an operator closed it."""
 
     name: str
     version: int
     reason: str
-    state: Literal["failed"] = "failed"
+    state: Literal["failed", "unloaded"] = "failed"
 
 
 def discover(root: Path) -> list[Package | Refused]:
     """Return every package below ``root``, verified or refused, by name and then version, lowest first."""
     found: list[Package | Refused] = []
-    for folder in _version_folders(root):
+    for folder in version_folders(root):
         try:
             found.append(open_package(folder))
         except PackageError as refused:
             found.append(Refused(folder.parent.name, int(folder.name), str(refused)))
     return found
+
+
+def survey(root: Path, name: str | None = None) -> dict[Key, str]:
+    """Return the digest of every package below ``root``, or of those called ``name``, by name and then version.
+
+    The digest is that of the manifest as it stands there, empty where there is none that can be read.
+    """
+    return {
+        (folder.parent.name, int(folder.name)): _digest(folder)
+        for folder in version_folders(root)
+        if name in {None, folder.parent.name}
+    }
+
+
+def folder_of(root: Path, key: Key) -> Path:
+    """Return the folder of a package below ``root``."""
+    name, version = key
+    return root / name / str(version)
 
 
 def latest(name_folder: Path) -> Path:
@@ -86,14 +110,20 @@ def latest(name_folder: Path) -> Path:
     return max(versions, key=lambda folder: int(folder.name))
 
 
+def manifest_of(folder: Path) -> Manifest:
+    """Return what a package says of itself, with none of its files looked at; ``PackageError`` where it cannot."""
+    return schema.parse(_read_inside(folder, schema.FILE, _MAX_MANIFEST_BYTES))
+
+
 def open_package(folder: Path) -> Package:
     """Return the package in ``folder`` once every file of it is verified; ``PackageError`` says what is wrong."""
-    manifest = schema.parse(_read_inside(folder, schema.FILE, _MAX_MANIFEST_BYTES))
+    written = _read_inside(folder, schema.FILE, _MAX_MANIFEST_BYTES)
+    manifest = schema.parse(written)
     if manifest.name != folder.parent.name:
         raise PackageError(schema.FILE, f"name is {manifest.name!r}", f"{folder.parent.name!r}, as its folder")
     if str(manifest.version) != folder.name:
         raise PackageError(schema.FILE, f"version is {manifest.version}", f"{folder.name}, as its folder")
-    package = Package(manifest, folder)
+    package = Package(manifest, folder, hashlib.sha256(written).hexdigest())
     graphs = {graph.file for graph in manifest.graphs}
     for file in manifest.files:
         raw = package.read(file)
@@ -102,14 +132,25 @@ def open_package(folder: Path) -> Package:
     return package
 
 
-def _version_folders(root: Path) -> list[Path]:
-    names = [folder for folder in _children(root) if not folder.name.startswith(".")]
+def version_folders(root: Path) -> list[Path]:
+    """Return the folder of every package below ``root``, by name and then version, lowest first."""
+    names = [folder for folder in _children(root) if not folder.name.startswith(".")]  # a package under way, or .git
     folders = [version for name in names for version in _children(name) if _is_version(version.name)]
     return sorted(folders, key=lambda folder: (folder.parent.name, int(folder.name)))
 
 
+def _digest(folder: Path) -> str:
+    try:
+        return hashlib.sha256(_read_inside(folder, schema.FILE, _MAX_MANIFEST_BYTES)).hexdigest()
+    except PackageError:
+        return ""
+
+
 def _children(folder: Path) -> list[Path]:
-    return [child for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
+    try:
+        return [child for child in folder.iterdir() if child.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):  # it may go while it is looked at
+        return []
 
 
 def _is_version(name: str) -> bool:

@@ -37,6 +37,11 @@ class Model(ABC):
         return str(self.package.version)
 
     @property
+    def sessions(self) -> tuple[Session, ...]:
+        """Its opened graphs, in the order in which they run."""
+        return tuple(part for part in vars(self).values() if isinstance(part, Session))
+
+    @property
     @abstractmethod
     def precision(self) -> str:
         """The precision of its graphs; where they differ, each, in the order in which they run: ``int8/fp32``."""

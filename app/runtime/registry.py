@@ -1,118 +1,258 @@
-"""The packages of this process: opened ones answer, refused ones are listed with their reason."""
+"""The packages of this process: opened ones answer, refused ones are listed with their reason.
 
-from collections.abc import Callable, Iterator
+What is open is a snapshot. A change is prepared beside it, which takes as long as opening and warming up take, and then
+takes its place in one step. Whoever found a model in the snapshot before finishes on that model, and the model goes
+when the last of them is done.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.errors import AmbiguousModel, ModelNotFound, ModelUnavailable, PackageError
-from app.modelpack.manifest import TASKS, Task
-from app.modelpack.store import Package, Refused, discover
+from app.errors import ChangeRefused, ModelNotFound, ModelUnavailable, PackageError
+from app.modelpack.manifest import CLASSIFYING, Task
+from app.modelpack.store import Key, Package, Refused, folder_of, open_package, survey
+from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, SetShadow, Unload
 from app.runtime.model import Model
+from app.runtime.snapshot import Entry, Pick, Snapshot
+from app.runtime.traffic import LATEST, Alias, Shadow, Traffic, Version
 
-Entry = Model | Refused
+UNLOADED = "an operator has unloaded it"
+_GONE = "its folder is gone, and stays open because of what names it: {}"
+_CHANGED = "manifest.json: not the one that the other processes have opened; expected it unchanged, or a reload of all"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A change that is ready to take place."""
+
+    snapshot: Snapshot
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The next snapshot while it is put together, and what makes it differ from the present one."""
+
+    entries: dict[Key, Entry]
+    traffic: dict[str, Traffic]
+    troubles: dict[Key, str]
+    loaded: list[Key] = field(default_factory=list)
+    unloaded: list[Key] = field(default_factory=list)
+    refused: dict[Key, str] = field(default_factory=dict)
+
+    def prepared(self) -> Prepared:
+        outcome = Outcome(tuple(self.loaded), tuple(self.unloaded), self.refused)
+        return Prepared(Snapshot(self.entries, self.traffic, self.troubles), outcome)
 
 
 class Registry:
-    """Packages by name and version; filled once at start."""
+    """The present snapshot, and how the next one comes about."""
 
     def __init__(self, root: Path, open_package: Callable[[Package], Model]) -> None:
         """``open_package`` opens a verified package, on the provider and at the precision of the caller's choice."""
         self._root = root
         self._open_package = open_package
-        self._entries: dict[str, dict[int, Entry]] = {}
-        self._defaults: dict[tuple[Task, str], Model | None] = {}
-        self._languages: dict[Task, list[str]] = {}
-        self.ready: list[Model] = []
-        self.failed: list[Refused] = []
+        self.now = Snapshot()
 
-    def open_all(self) -> None:
-        """Open every package below the root; a broken one is kept as refused and hinders no other."""
-        entries: dict[str, dict[int, Entry]] = {}
-        for found in discover(self._root):
-            entry = self._open(found) if isinstance(found, Package) else found
-            entries.setdefault(found.name, {})[found.version] = entry
-        self._entries = entries
-        self.ready = [entry for entry in self if isinstance(entry, Model)]
-        self.failed = [entry for entry in self if isinstance(entry, Refused)]
-        self._defaults = _defaults(self.ready)
-        self._languages = {task: sorted(code for of, code in self._defaults if of == task) for task in TASKS}
+    def open_all(self, plan: Plan | None = None) -> None:
+        """Open every package below the root, or what ``plan`` says; a broken one hinders no other."""
+        self.commit(self.prepare_all(plan))
 
-    def __iter__(self) -> Iterator[Entry]:
-        """Yield every entry by name, lowest version first."""
-        for versions in self._entries.values():
-            yield from versions.values()
+    def prepare_all(self, plan: Plan | None = None) -> Prepared:
+        """Open what ``open_all`` does, without putting it in place."""
+        if plan is None:
+            return Prepared(Snapshot({key: self._opened(key) for key in survey(self._root)}), Outcome())
+        entries: dict[Key, Entry] = {key: self._opened(key, digest) for key, digest in plan.opened.items()}
+        entries |= {key: Refused(*key, reason) for key, reason in plan.refused.items()}
+        entries |= {key: Refused(*key, UNLOADED, "unloaded") for key in plan.unloaded}
+        return Prepared(Snapshot(entries, plan.traffic), Outcome())
+
+    def prepare(self, change: Change) -> Prepared:
+        """Make ready what ``change`` asks for: open, verify and warm up, beside what serves.
+
+        Raises ``ModelNotFound`` for what is not there and ``ChangeRefused`` for what cannot be; nothing changes then.
+        """
+        now = self.now
+        draft = _Draft(now.entries, dict(now.traffic), dict(now.troubles))
+        match change:
+            case Load(name, version):
+                self._load(draft, name, version)
+            case Unload(name, version):
+                self._unload(draft, name, version)
+            case Reload(name):
+                self._reload(draft, name)
+            case SetAliases(name, aliases):
+                self._check_aliases(name, aliases)
+                draft.traffic[name] = Traffic(dict(aliases), self._traffic(name).shadow)
+            case SetShadow(name, shadow):
+                self.versions(name)
+                draft.traffic[name] = Traffic(self._traffic(name).aliases, shadow)
+        prepared = draft.prepared()
+        if isinstance(change, SetAliases | SetShadow):
+            _check_shadow(prepared.snapshot, change.name, draft.traffic[change.name].shadow)
+        return prepared
+
+    def commit(self, prepared: Prepared) -> None:
+        """Let a prepared change take place, in one step."""
+        self.now = prepared.snapshot
+
+    @property
+    def ready(self) -> list[Model]:
+        """The models that answer."""
+        return self.now.ready
+
+    @property
+    def failed(self) -> list[Refused]:
+        """The packages that could not be opened."""
+        return [entry for entry in self.now.refused if entry.state == "failed"]
 
     @property
     def names(self) -> list[str]:
         """The packages' names, whatever became of them."""
-        return list(self._entries)
+        return self.now.names
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield every entry by name, lowest version first."""
+        return iter(self.now)
 
     def versions(self, name: str) -> dict[int, Entry]:
-        """Return a package's versions; ``ModelNotFound`` names those there are."""
-        if name not in self._entries:
-            raise ModelNotFound(f"model {name!r} is not here; expected one of {sorted(self._entries)}")
-        return self._entries[name]
+        """Return what ``Snapshot.versions`` does, of now."""
+        return self.now.versions(name)
 
     def task_of(self, name: str) -> Task | None:
-        """Return the task of a package, ``None`` where it was refused; ``ModelNotFound`` where there is none."""
-        opened = [entry for entry in self.versions(name).values() if isinstance(entry, Model)]
-        return opened[-1].manifest.task if opened else None
+        """Return what ``Snapshot.task_of`` does, of now."""
+        return self.now.task_of(name)
 
-    def get(self, task: Task, name: str, version: int | None = None) -> Model:
-        """Return a model by name, at the highest version that opened or the one asked for.
+    def pick(self, task: Task, name: str, version: Version | None = None, key: str = "") -> Pick:
+        """Return what ``Snapshot.pick`` does, of now."""
+        return self.now.pick(task, name, version, key)
 
-        Raises ``ModelNotFound`` for an unknown name, version or task, ``ModelUnavailable`` for a refused package.
-        """
+    def get(self, task: Task, name: str, version: Version | None = None) -> Model:
+        """Return the model of ``pick``."""
+        return self.now.pick(task, name, version).model
+
+    def default(self, task: Task, language: str, key: str = "") -> Pick | None:
+        """Return what ``Snapshot.default`` does, of now."""
+        return self.now.default(task, language, key)
+
+    def default_for(self, name: str) -> list[str]:
+        """Return what ``Snapshot.default_for`` does, of now."""
+        return self.now.default_for(name)
+
+    def languages(self, task: Task) -> list[str]:
+        """Return what ``Snapshot.languages`` does, of now."""
+        return self.now.languages(task)
+
+    def _opened(self, key: Key, digest: str | None = None) -> Entry:
+        try:
+            package = open_package(folder_of(self._root, key))
+            if digest not in {None, package.digest}:
+                return Refused(*key, _CHANGED)
+            return self._open_package(package)
+        except PackageError as refused:
+            return Refused(*key, str(refused))
+
+    def _load(self, draft: _Draft, name: str, version: int | None) -> None:
+        found = [key for key in survey(self._root, name) if version in {None, key[1]}]
+        if not found:
+            wanted = f"{name!r}" if version is None else f"version {version} of {name!r}"
+            raise ModelNotFound(f"{wanted} is not in the models folder; expected a folder models/name/version")
+        for key in found:
+            entry = self._opened(key)
+            if isinstance(entry, Refused):
+                raise ChangeRefused(f"{_shown(key)} was refused, and what served before serves on: {entry.reason}")
+            draft.entries[key] = entry
+            draft.troubles.pop(key, None)
+            draft.loaded.append(key)
+
+    def _unload(self, draft: _Draft, name: str, version: int | None) -> None:
         versions = self.versions(name)
         if version is not None and version not in versions:
             raise ModelNotFound(f"version {version} of model {name!r} is not here; expected one of {sorted(versions)}")
-        wanted = versions if version is None else {version: versions[version]}
-        opened = [entry for entry in wanted.values() if isinstance(entry, Model)]
-        if not opened:
-            raise ModelUnavailable(f"model {name!r} was refused at start; GET /v1/models/{name} says why")
-        model = opened[-1]
-        if model.manifest.task != task:
-            raise ModelNotFound(f"model {name!r} is for {model.manifest.task}; expected a model for {task}")
-        return model
+        for key in [(name, each) for each in versions if version in {None, each}]:
+            named = self._traffic(name).names(key[1])
+            if named:
+                raise ChangeRefused(
+                    f"{_shown(key)} is named by {', '.join(named)}; expected none to name it: move first"
+                )
+            draft.entries[key] = Refused(*key, UNLOADED, "unloaded")
+            draft.troubles.pop(key, None)
+            draft.unloaded.append(key)
 
-    def default(self, task: Task, language: str) -> Model | None:
-        """Return the model that answers for a language where none is named, ``None`` where no package serves it.
+    def _reload(self, draft: _Draft, name: str | None) -> None:
+        if not self._root.is_dir():
+            raise ChangeRefused("the models folder is not there; expected the folder of SLUICE_MODELS_DIR")
+        found = survey(self._root, name)
+        known = [key for key in draft.entries if name in {None, key[0]}]
+        if name is not None and not found and not known:
+            raise ModelNotFound(f"model {name!r} is not here; expected one of {sorted(self.names)}")
+        for key, digest in found.items():
+            self._renew(draft, key, digest)
+        for key in known:
+            if key not in found:
+                self._forget(draft, key)
+        for gone in draft.traffic.keys() - {key[0] for key in draft.entries}:
+            del draft.traffic[gone]
+        if self.ready and not any(isinstance(entry, Model) for entry in draft.entries.values()):
+            raise ChangeRefused(
+                "no package of the models folder can be opened; expected one at least, or an unload of each"
+            )
 
-        It is the package called ``<task>-<language>``, and without such a one the only package there is, at its highest
-        version. Among several ``AmbiguousModel`` names the choices: to guess would answer with other labels, or other
-        figures, on the day that one more package is put beside them.
-        """
-        found = self._defaults.get((task, language))
-        if found is None and (task, language) in self._defaults:
-            names = sorted({model.package.name for model in self.ready if _serves(model, task, language)})
-            raise AmbiguousModel(f"{len(names)} packages for {task} serve {language!r}; expected a model among {names}")
-        return found
+    def _renew(self, draft: _Draft, key: Key, digest: str) -> None:
+        """Open a package that is on disk, unless it is open as it stands there, or an operator has closed it."""
+        have = draft.entries.get(key)
+        if isinstance(have, Refused) and have.state == "unloaded":
+            return
+        draft.troubles.pop(key, None)
+        if isinstance(have, Model) and have.package.digest == digest:
+            return
+        entry = self._opened(key)
+        if isinstance(entry, Model):
+            draft.loaded.append(key)
+        else:
+            draft.refused[key] = entry.reason
+            if isinstance(have, Model):
+                draft.troubles[key] = entry.reason
+                return
+        draft.entries[key] = entry
 
-    def default_for(self, name: str) -> list[str]:
-        """Return the languages that a package answers for, among those of its task, without being named."""
-        return [code for (_, code), model in self._defaults.items() if model is not None and model.package.name == name]
+    def _forget(self, draft: _Draft, key: Key) -> None:
+        """Close a package that is no longer on disk, unless traffic is sent to it by name."""
+        named = self._traffic(key[0]).names(key[1])
+        if isinstance(draft.entries[key], Model):
+            if named:
+                draft.refused[key] = draft.troubles[key] = _GONE.format(", ".join(named))
+                return
+            draft.unloaded.append(key)
+        del draft.entries[key]
+        draft.troubles.pop(key, None)
 
-    def languages(self, task: Task) -> list[str]:
-        """Return the languages that some ready model of the task serves."""
-        return self._languages.get(task, [])
+    def _traffic(self, name: str) -> Traffic:
+        return self.now.traffic.get(name, Traffic())
 
-    def _open(self, package: Package) -> Entry:
-        try:
-            return self._open_package(package)
-        except PackageError as refused:
-            return Refused(package.name, package.version, str(refused))
+    def _check_aliases(self, name: str, aliases: Mapping[str, Alias]) -> None:
+        versions = self.versions(name)
+        for alias, its in aliases.items():
+            if (its.version is None) != (alias == LATEST):
+                expected = "no version: it is the highest" if alias == LATEST else "a version"
+                raise ChangeRefused(f"alias {alias!r} names version {its.version}; expected {expected}")
+            if its.version is not None and not isinstance(versions.get(its.version), Model):
+                opened = sorted(number for number, entry in versions.items() if isinstance(entry, Model))
+                raise ChangeRefused(f"alias {alias!r} names version {its.version}, not open; expected one of {opened}")
 
 
-def _serves(model: Model, task: Task, language: str) -> bool:
-    return model.manifest.task == task and language in model.manifest.languages
+def _check_shadow(snapshot: Snapshot, name: str, shadow: Shadow | None) -> None:
+    if shadow is None:
+        return
+    task = snapshot.task_of(name)
+    if task not in CLASSIFYING:
+        raise ChangeRefused(f"model {name!r} is for {task}; expected one that classifies: its labels are compared")
+    try:
+        snapshot.pick(task, name, shadow.version)
+    except (ModelNotFound, ModelUnavailable) as unknown:
+        raise ChangeRefused(f"the shadow of {name!r}: {unknown}") from unknown
 
 
-def _defaults(models: list[Model]) -> dict[tuple[Task, str], Model | None]:
-    """Return the default of each task and language that some package serves, ``None`` where that is ambiguous."""
-    found: dict[tuple[Task, str], dict[str, Model]] = {}
-    for model in sorted(models, key=lambda model: model.package.version):
-        for language in model.manifest.languages:
-            found.setdefault((model.manifest.task, language), {})[model.package.name] = model
-    return {
-        (task, language): by_name.get(f"{task}-{language}", next(iter(by_name.values())) if len(by_name) == 1 else None)
-        for (task, language), by_name in found.items()
-    }
+def _shown(key: Key) -> str:
+    return f"{key[0]}/{key[1]}"

@@ -217,6 +217,7 @@ class Batcher:
         ticket.alarm.cancel()
         if not ticket.future.done() or ticket.future.cancelled():
             self._drop("cancelled", self._waiting.discard(ticket))
+        ticket.rows = []  # each knows its ticket: a circle would keep the lane's model until the next collection
 
     def close(self, join_s: float = 5.0) -> None:
         """Take no more work, fail what still waits, and let the threads end; a batch that runs is finished first."""
@@ -262,16 +263,23 @@ class Batcher:
             self._watchdog.renew(hung)
         try:
             self._run_all(post)
-            while (taken := self._waiting.wait(self._clock)) is not None:
-                rows, expired = taken
-                if expired:
-                    self._tell(self._expired, expired)
-                if rows:
-                    post.taken = rows
-                    post.todo.append(rows)
-                    self._run_all(post)
+            while self._take(post):
+                self._run_all(post)
         except GivenUp:
             pass  # another thread has this place
+
+    def _take(self, post: _Post) -> bool:
+        """Wait for work; ``False`` where there is to be no more. A thread that waits holds nothing of what it did."""
+        taken = self._waiting.wait(self._clock)
+        if taken is None:
+            return False
+        rows, expired = taken
+        if expired:
+            self._tell(self._expired, expired)
+        if rows:
+            post.taken = rows
+            post.todo.append(rows)
+        return True
 
     def _run_all(self, post: _Post) -> None:
         while post.todo:

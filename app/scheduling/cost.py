@@ -8,6 +8,7 @@ length joins them only where a step of its own would cost more than the padding.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -40,16 +41,19 @@ class Costs:
 
     def __init__(self, measured: Callable[[Writer, Draft, Options], StepCost]) -> None:
         self._measured = measured
-        self._known: dict[tuple[Writer, int], StepCost] = {}
+        self._known: WeakKeyDictionary[Writer, dict[int, StepCost]] = WeakKeyDictionary()  # models come and go
 
     def of(self, lane: tuple[Writer, int]) -> StepCost:
         """Return the cost of a writer's step with so many beams; nothing at all, so any team will do, until learnt."""
-        return self._known.get(lane, _UNKNOWN)
+        writer, beams = lane
+        return self._known.get(writer, {}).get(beams, _UNKNOWN)
 
     def learn(self, lane: tuple[Writer, int], draft: Draft, options: Options) -> None:
         """Measure a cost that is not known yet, on a draft and options of its kind."""
-        if lane not in self._known:
-            self._known[lane] = self._measured(lane[0], draft, options)
+        writer, beams = lane
+        known = self._known.setdefault(writer, {})
+        if beams not in known:
+            known[beams] = self._measured(writer, draft, options)
 
 
 def cheapest(cost: StepCost, teams: Sequence[tuple[int, int]], tokens: int) -> int | None:

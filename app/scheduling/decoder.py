@@ -159,6 +159,7 @@ class Decoder:
             self._jobs.discard(pending)
             if not pending.gone and pending.left:  # nobody waits for the rest
                 self._abandon(pending, "cancelled")
+            pending.rows = []  # each knows its job: a circle would keep the writer until the next collection
 
     async def stream(self, writer: Writer, order: Order, timeout_s: float) -> AsyncGenerator[Token | Summary, None]:
         """Yield each token as it is decided, where the order is for a beam of one, and then the summary.

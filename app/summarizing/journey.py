@@ -91,6 +91,7 @@ class Summaries:
         reply.failures.sort(key=lambda failure: failure.index)
         for item in items:
             self._metrics.items.labels(item.model.name, item.model.version, item.model.manifest.task, "ok").inc()
+            self._metrics.count_aliases(item.model.name, item.model.version, [item.aliases.get(item.model)])
         return reply
 
     def _route(self, request: _Request) -> list[Item]:
@@ -220,6 +221,7 @@ def _result(item: Item, wish: Wish) -> Summarized:
         tokens=item.tokens,
         summary_tokens=sum(len(part.summary.tokens) for part in item.parts if part.summary),
         truncated=item.truncated,
+        alias=item.aliases.get(item.model),
     )
     if item.plan.method != "abstractive":
         by_span = {part.span: part.text for part in item.parts}

@@ -2,10 +2,10 @@
 
 from app.errors import InvalidRequest, ItemError, ModelNotFound, UnsupportedLanguage
 from app.modelpack.manifest import Task
-from app.routing import Router
+from app.routing import Route, Router
 from app.runtime.extractor import Extractor
-from app.runtime.model import Model
 from app.runtime.registry import Registry
+from app.runtime.snapshot import Pick
 from app.runtime.summarizer import Summarizer
 from app.summarizing.reading import Item
 from app.summarizing.wishes import Wish
@@ -18,50 +18,53 @@ class Places:
         self._registry = registry
         self._router = Router(registry, max_item_chars)
 
-    def named(self, wish: Wish) -> Model | None:
+    def named(self, wish: Wish) -> Pick | None:
         """Return the package that the caller names; ``InvalidRequest`` where it cannot do what is asked for."""
         if wish.model is None:
             if wish.version is not None:
-                raise InvalidRequest(f"version is {wish.version} without model; expected the name of a package with it")
+                raise InvalidRequest(
+                    f"version is {wish.version!r} without model; expected the name of a package with it"
+                )
             return None
         task: Task = "extract" if self._registry.task_of(wish.model) == "extract" else "summarize"
-        model = self._registry.get(task, wish.model, wish.version)
+        found = self._registry.pick(task, wish.model, wish.version, wish.key)
         if (task, wish.method) in {("extract", "abstractive"), ("summarize", "extractive")}:
             raise InvalidRequest(
                 f"method is {wish.method!r} and model {wish.model!r} is for {task}; expected 'auto', or another model"
             )
-        return model
+        return found
 
-    def item(self, wish: Wish, named: Model | None, index: int, text: str) -> Item:
+    def item(self, wish: Wish, named: Pick | None, index: int, text: str) -> Item:
         """Return a text with its packages; ``ItemError`` where it has none, or cannot be read."""
         self._router.check(text)
         language = self._router.language(text, wish.language)
-        writer: Model | None = None
-        quoter: Model | None = None
-        if isinstance(named, Extractor) or wish.method == "extractive":
-            quoter, language = self._router.find("extract", language, named, wish.version)
+        writing: Route | None = None
+        quoting: Route | None = None
+        if (named is not None and isinstance(named.model, Extractor)) or wish.method == "extractive":
+            quoting = self._router.find("extract", language, named, wish.version, wish.key)
         elif named is not None or wish.method == "abstractive":
-            writer, language = self._router.find("summarize", language, named, wish.version)
+            writing = self._router.find("summarize", language, named, wish.version, wish.key)
         else:
-            writer = self._default("summarize", language)
-            found = writer or self._default("extract", language)
-            if found is None:
-                raise self._unserved(language)
-            language = language or found.manifest.languages[0]
-        if wish.method == "auto" and quoter is None:
-            quoter = self._default("extract", language)
+            writing = self._default("summarize", language, wish.key)
+        found = writing or quoting or self._default("extract", language, wish.key)
+        if found is None:
+            raise self._unserved(language)
+        if wish.method == "auto" and quoting is None:
+            quoting = self._default("extract", found.language, wish.key)
+        writer, quoter = writing and writing.model, quoting and quoting.model
         return Item(
             index,
             text,
-            language,
+            found.language,
             writer if isinstance(writer, Summarizer) else None,
             quoter if isinstance(quoter, Extractor) else None,
+            {route.model: route.alias for route in (writing, quoting) if route is not None},
         )
 
-    def _default(self, task: Task, language: str | None) -> Model | None:
-        """Return a task's package for a language, ``None`` where there is none."""
+    def _default(self, task: Task, language: str | None, key: str) -> Route | None:
+        """Return the way to a task's package for a language, ``None`` where there is none."""
         try:
-            return self._router.find(task, language)[0]
+            return self._router.find(task, language, key=key)
         except (ModelNotFound, UnsupportedLanguage):
             return None
 

@@ -3,7 +3,7 @@
 Nothing here waits for anything: it may run on the event loop or, for long texts, beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import ItemError, NoUsableText, OptionOutOfBounds
@@ -29,6 +29,8 @@ class Item:
     language: str
     writer: Summarizer | None
     quoter: Extractor | None
+    aliases: Mapping[Model, str | None] = field(default_factory=dict)
+    """By which alias each of the two was found."""
     plan: Plan = field(default_factory=lambda: Plan("extractive", None))
     options: Options | None = None
     tokens: int = 0

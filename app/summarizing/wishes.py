@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.exchange import Failure
 from app.keys.allowance import Allowance
+from app.runtime.traffic import Version
 from app.scheduling.haste import UNHURRIED, Haste
 from app.text.form import AskedKind, AskedMethod, Kind, Method
 
@@ -26,11 +27,13 @@ class Wish:
     length_penalty: float | None = None
     language: str = "auto"
     model: str | None = None
-    version: int | None = None
+    version: Version | None = None
     explain: bool = False
     haste: Haste = UNHURRIED
     allowance: Allowance | None = None
     """What the caller may still ask for, where that is limited."""
+    key: str = ""
+    """As in ``app.exchange.Query``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Summarized:
     summary_tokens: int
     """Tokens that were written; a quotation has none."""
     truncated: bool
+    alias: str | None = None
+    """By which the version was found, if by one."""
     sentences: list[Quoted] | None = None
     explanation: list[TokenOrigin] | None = None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.api import admin
 from app.api.oip.routes import STATUSES_BY_PATH
 from app.errors import ProviderError, RequestError, StartupError, codes, item_codes
 from app.main import create_app
@@ -14,8 +15,8 @@ from app.settings import Settings
 from tests.packages import PACKAGES
 
 ROOT = Path(__file__).parents[2]
-OF_STREAMS = {"stream_idle"}
-"""Codes that a bulk stream alone can meet."""
+OF_OTHERS = {"stream_idle", "change_refused"}
+"""Codes that a bulk stream or an admin route alone can meet."""
 
 
 def test_importing_the_service_loads_no_torch_and_no_training() -> None:
@@ -45,14 +46,14 @@ def test_the_documentation_has_an_example_of_every_error_a_prediction_can_answer
             for answer in paths[f"/v1/{task}"]["post"]["responses"].values()
             for name in answer["content"]["application/json"].get("examples", {})
         }
-        assert codes(RequestError).keys() - OF_STREAMS | set(item_codes(of_summaries=False)) <= shown
+        assert codes(RequestError).keys() - OF_OTHERS | set(item_codes(of_summaries=False)) <= shown
         assert "option_out_of_bounds" not in shown
     shown = {
         name
         for answer in paths["/v1/summarize"]["post"]["responses"].values()
         for name in answer.get("content", {}).get("application/json", {}).get("examples", {})
     }
-    assert codes(RequestError).keys() - OF_STREAMS | set(item_codes(of_summaries=True)) <= shown
+    assert codes(RequestError).keys() - OF_OTHERS | set(item_codes(of_summaries=True)) <= shown
     assert (
         "stream_idle" in paths["/v1/topic/bulk"]["post"]["responses"]["408"]["content"]["application/json"]["examples"]
     )
@@ -75,7 +76,7 @@ def test_every_route_is_documented_with_a_worked_answer() -> None:
     protocol = STATUSES_BY_PATH.keys() - {"/v2/"}
     streams = {f"/v1/{task}/bulk" for task in CLASSIFYING}
     predictions = {"/v1/sentiment", "/v1/topic", "/v1/classify", "/v1/summarize"}
-    assert set(paths) == predictions | streams | others | protocol
+    assert set(paths) == predictions | streams | others | protocol | set(admin.PATHS)
     for operations in paths.values():
         for operation in operations.values():
             assert operation["summary"]

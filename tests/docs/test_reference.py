@@ -53,7 +53,7 @@ def test_every_route_is_documented_and_none_else() -> None:
     paths = create_app(Settings(models_dir=PACKAGES)).openapi()["paths"]
     served = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}
     tables = "".join(re.findall(r"^\|.*\|$", (DOCS / "api.md").read_text("utf-8"), re.MULTILINE))
-    assert set(re.findall(r"`((?:GET|POST) /[^`.]*)`", tables)) == served
+    assert set(re.findall(r"`((?:GET|POST|PUT|DELETE) /[^`.]*)`", tables)) == served
 
 
 def test_every_error_code_is_documented_with_its_status_and_none_else() -> None:

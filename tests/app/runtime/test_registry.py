@@ -52,7 +52,7 @@ def test_the_package_named_after_task_and_language_is_the_default(tmp_path: Path
     english, chinese = opened.default("sentiment", "en"), opened.default("sentiment", "zh")
     assert english is not None
     assert chinese is not None
-    assert (english.package.name, chinese.package.name) == ("sentiment-en", "chinese")
+    assert (english.model.name, chinese.model.name) == ("sentiment-en", "chinese")
     assert opened.default("sentiment", "fr") is None
     assert opened.languages("sentiment") == ["en", "zh"]
     assert opened.languages("topic") == []
@@ -66,7 +66,7 @@ def test_among_several_packages_without_that_name_none_is_the_default(tmp_path: 
     opened = registry(tmp_path)
     only = opened.default("sentiment", "en")
     assert only is not None
-    assert only.package.version == 2
+    assert only.model.package.version == 2
     copy_tiny(tmp_path, "books")
     copy_package(TOPIC, tmp_path, "topic-en")
     with pytest.raises(AmbiguousModel, match=r"2 packages .* serve 'en'; expected a model among \['books', 'films'\]"):
@@ -76,7 +76,7 @@ def test_among_several_packages_without_that_name_none_is_the_default(tmp_path: 
 def test_each_task_has_a_default_of_its_own(tmp_path: Path) -> None:
     opened = registry(every_task(tmp_path))
     names = {
-        (task, language): found.package.name
+        (task, language): found.model.name
         for task, language in [("sentiment", "en"), ("sentiment", "zh"), ("topic", "en"), ("classify", "en")]
         if (found := opened.default(task, language)) is not None  # type: ignore[arg-type]
     }

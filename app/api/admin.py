@@ -1,0 +1,129 @@
+"""/admin: changes of what is served. The guard lets nobody in without a key of the scope ``admin``."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.api.admin_schemas import AliasesRequest, ChangeReport, version_of
+from app.api.body import json_response
+from app.api.examples import answers
+from app.api.predict import refuse_media_type
+from app.api.schemas import parse_request
+from app.control import Control, Report, told
+from app.runtime.changes import Change, Load, Reload, SetAliases, Unload
+from app.runtime.traffic import Alias
+
+PREFIX = "/admin"
+RELOAD = f"{PREFIX}/reload"
+LOAD = f"{PREFIX}/models/{{name}}/versions/{{version}}/load"
+UNLOAD = f"{PREFIX}/models/{{name}}/versions/{{version}}/unload"
+ALIASES = f"{PREFIX}/models/{{name}}/aliases"
+PATHS = (RELOAD, LOAD, UNLOAD, ALIASES)
+STATUSES = (400, 404, 405, 409, 413, 415, 422, 500)
+"""What they answer beside 200."""
+
+_EXAMPLE = {"workers": 2, "loaded": ["sentiment-en/4"], "unloaded": [], "refused": []}
+_ALL_OR_NONE = (
+    "Every process makes the change, or none does: the answer comes once all serve what was asked for, and requests "
+    "under way finish on what they began with."
+)
+
+
+def router(control: Control) -> APIRouter:
+    """Return the routes over ``control``."""
+    routes = APIRouter(tags=["admin"])
+
+    async def answer(change: Change) -> Response:
+        return json_response(_report(await control.change(change)))
+
+    async def reload(_: Request) -> Response:
+        return await answer(Reload())
+
+    async def load(request: Request) -> Response:
+        return await answer(Load(*_place(request)))
+
+    async def unload(request: Request) -> Response:
+        return await answer(Unload(*_place(request)))
+
+    async def set_aliases(request: Request) -> Response:
+        refuse_media_type(request)
+        asked = parse_request(AliasesRequest, await request.body())
+        aliases = {name: Alias(its.version, its.weight) for name, its in asked.aliases.items()}
+        return await answer(SetAliases(request.path_params["name"], aliases))
+
+    def add(
+        method: str,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        summary: str,
+        description: str,
+        **more: Any,
+    ) -> None:
+        routes.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            summary=summary,
+            description=f"{description}\n\n{_ALL_OR_NONE}",
+            response_model=None,
+            responses=answers(*STATUSES, ok={"model": ChangeReport, "content": _json({"example": _EXAMPLE})}),
+            openapi_extra={"parameters": _parameters(path)} | more,
+        )
+
+    add("POST", RELOAD, reload, "Bring what is served in line with the models folder", _RELOAD)
+    add("POST", LOAD, load, "Open a version from disk", _LOAD)
+    add("POST", UNLOAD, unload, "Close a version", _UNLOAD)
+    add(
+        "PUT",
+        ALIASES,
+        set_aliases,
+        "Set a package's aliases and their weights",
+        _ALIASES,
+        **_body(AliasesRequest, _STABLE),
+    )
+    return routes
+
+
+_RELOAD = (
+    "What is new or has changed is opened, verified and warmed up; what is gone is closed. What is refused leaves the "
+    "version before it serving, and is told under `refused`. What an operator has unloaded stays so."
+)
+_LOAD = (
+    "The version is opened, verified and warmed up, anew where it is open already, and then takes its place at once."
+)
+_UNLOAD = "The version answers no more, until it is loaded. One that an alias names has to be freed of it first."
+_ALIASES = (
+    "An alias names a version; `latest` is the highest that is open, and may be given a weight too. Requests that name "
+    "no version are shared out by weight; where there is none, `stable` answers them or, without it, `latest`. Those "
+    "that are left out are no longer aliases. The same X-Request-Key gets the same alias."
+)
+_STABLE = {"aliases": {"stable": {"version": 3, "weight": 95}, "canary": {"version": 4, "weight": 5}}}
+
+
+def _place(request: Request) -> tuple[str, int]:
+    return request.path_params["name"], version_of(request.path_params["version"])
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {"workers": report.workers, **told(report.outcome)}
+
+
+def _body(form: type[AliasesRequest], example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "requestBody": {"required": True, "content": _json({"schema": form.model_json_schema(), "example": example})}
+    }
+
+
+def _json(what: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": what}
+
+
+def _parameters(path: str) -> list[dict[str, Any]]:
+    schemas = {"name": {"type": "string"}, "version": {"type": "integer", "minimum": 1}}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in schemas.items()
+        if f"{{{name}}}" in path
+    ]
