@@ -81,7 +81,8 @@ def soak(service: Service, minutes: float, callers: int) -> Run:
     """Let callers ask for so long, and sample the process meanwhile."""
     run, stopped = Run(minutes), threading.Event()
     with httpx.Client(base_url=service.url) as client:
-        tasks = {model["name"]: model["task"] for model in client.get("/v1/models").json()["models"]}
+        models = client.get("/v1/models").json()["models"]
+    tasks = {model["name"]: model["task"] for model in models if "en" in (model["languages"] or ())}  # as the texts are
     threads = [
         threading.Thread(target=_call, args=(service.url, tasks, seed, run, stopped), daemon=True)
         for seed in range(callers)
