@@ -14,6 +14,7 @@ from torch import nn
 
 SMALLEST = 1024
 """Numbers in a tensor that is worth a node of its own."""
+LARGEST = float(np.finfo(np.float16).max)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -30,11 +31,12 @@ def halve(path: Path) -> None:
     model = onnx.load(path)
     casts, kept = [], []
     for one in model.graph.initializer:
-        if one.data_type != TensorProto.FLOAT or np.prod(one.dims) < SMALLEST:
+        numbers = numpy_helper.to_array(one)
+        if one.data_type != TensorProto.FLOAT or numbers.size < SMALLEST or np.abs(numbers).max() > LARGEST:
             kept.append(one)
             continue
         half = f"{one.name}_half"
-        kept.append(numpy_helper.from_array(numpy_helper.to_array(one).astype(np.float16), half))
+        kept.append(numpy_helper.from_array(numbers.astype(np.float16), half))
         casts.append(helper.make_node("Cast", [half], [one.name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:], model.graph.initializer[:]
