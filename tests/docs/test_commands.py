@@ -79,7 +79,7 @@ def test_a_documented_file_exists() -> None:
 def readme_session() -> list[tuple[str, Any]]:
     """Return each curl of the README with the answer that stands below it."""
     text = (ROOT / "README.md").read_text("utf-8")
-    pairs = re.findall(r"^```sh\n(curl .*?)\n```\n+```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    pairs = re.findall(r"^```sh\n(curl (?:(?!^```).)*?)\n```\n+```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [(command, json.loads(answer)) for command, answer in pairs]
 
 

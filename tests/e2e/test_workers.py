@@ -28,6 +28,13 @@ def wait_both_ready(server: Server) -> None:
         time.sleep(0.05)
 
 
+def wait_counted(server: Server, requests: int) -> None:
+    until = time.monotonic() + 20
+    while server.metric("sluice_requests_total", route="/v1/sentiment", code="200") < requests:
+        assert time.monotonic() < until, "not every request was counted"
+        time.sleep(0.05)
+
+
 def worker_pids(folder: Path) -> list[int]:
     return [int(file.read_text()) for file in sorted(folder.glob("*.pid"))]
 
@@ -59,6 +66,7 @@ def test_eight_connections_are_shared_evenly_between_two_workers(tmp_path: Path)
 def test_a_dead_worker_comes_back_and_counts_on_in_the_same_files(tmp_path: Path) -> None:
     with serving(workers=2, metrics_dir=tmp_path) as server:
         ask(server, 20)
+        wait_counted(server, 20)  # a tally settles a moment later, and what is killed before that counts no more
         files = sorted(file.name for file in tmp_path.iterdir())
         dead, _ = worker_pids(tmp_path)
         os.kill(dead, signal.SIGKILL)

@@ -60,7 +60,8 @@ def test_every_classifying_task_has_its_stream(make_client: MakeClient, tmp_path
     ("address", "headers", "status", "code"),
     [
         ("?model=nobody", {}, 404, "model_not_found"),
-        ("?version=x", {}, 422, "invalid_request"),
+        ("?version=0", {}, 422, "invalid_request"),
+        ("?model=tiny&version=x", {}, 404, "model_not_found"),
         ("?explain=maybe", {}, 422, "invalid_request"),
         ("?inputs=a", {}, 422, "invalid_request"),
         ("?languge=en", {}, 422, "invalid_request"),

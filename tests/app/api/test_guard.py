@@ -1,6 +1,7 @@
 """The guard: request ids, body limits, counts and log lines, and errors that leak nothing."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,6 +79,7 @@ def test_a_request_is_one_log_line_that_never_holds_its_text(
     client = make_client()
     client.post("/v1/sentiment", json={"inputs": [PRIVATE, ""]}, headers={"x-request-id": "find-me"})
     client.get("/health/ready")
+    time.sleep(4 * logs._GATHER_S)
     out = capsys.readouterr().out
     (line,) = [json.loads(line) for line in out.splitlines() if '"request"' in line]
     assert (line["request_id"], line["route"], line["status"]) == ("find-me", "/v1/sentiment", 200)
