@@ -573,12 +573,12 @@ def test_nothing_is_lost_and_every_slot_is_given_back(arrivals: list[tuple[list[
             for seed, found in zip(seeds, end.summaries, strict=True):
                 same(found, alone(scribe, order(seed, beams=beams)))
         else:
-            wanted = {
-                "leaves": asyncio.CancelledError,
-                "fails": InferenceFailed,
+            wanted: dict[str, tuple[type[BaseException], ...]] = {
+                "leaves": (asyncio.CancelledError,),
+                "fails": (InferenceFailed,),
                 "hurries": (DeadlineExceeded, WaitTooLong),
-            }[how]
-            assert isinstance(end, wanted)
+            }
+            assert isinstance(end, wanted[how])
     assert max((step.rows for step in counts.steps), default=0) <= 5
 
 
