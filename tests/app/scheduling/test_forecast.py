@@ -1,5 +1,7 @@
 """The forecast of what summaries will take."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,15 @@ def test_who_would_hear_nothing_by_the_deadline_is_refused_with_the_time_to_come
 
 def test_where_nothing_waits_it_is_tried() -> None:
     learnt().refuse_late(row(), 0.0, timeout_s=0.001)
+
+
+def test_what_was_learnt_of_a_writer_goes_with_it() -> None:
+    forecast, writer = Forecast(2), Scribe()
+    job = Job(writer, submitted=0, deadline=1e18)
+    only = Row(job, 0, Draft(np.full(TOKENS, 5), "headline"), Options(20))
+    forecast.stepped(Stepped(writer, 1, 1, 16, TOKENS, started=1.0, ended=1.01))
+    forecast.read(only, 0.05)
+    forecast.ended(only, Summary([], 0.0, "eos"))
+    left = weakref.ref(writer)
+    del writer, job, only
+    assert left() is None
