@@ -21,6 +21,7 @@ from app.api.ledger import OTHER_ROUTE, Ledger
 from app.api.oip import routes as oip
 from app.api.oip.answering import Answering
 from app.api.oip.grpc import calls as grpc_calls
+from app.api.oip.repository import Repository
 from app.arrays import Arrays
 from app.cache import Batching, Cache
 from app.control import Control, Link
@@ -85,7 +86,7 @@ def create_app(settings: Settings | None = None, link: Link | None = None) -> Fa
     app.state.control = parts.control
     refusal.install(app)
     predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
-    streams, protocol = bulk.router(parts.service, settings), oip.router(parts.answering)
+    streams, protocol = bulk.router(parts.service, settings), oip.router(parts.answering, parts.repository)
     for routes in (predictions, summaries, streams):
         app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
     app.router.routes += oip.plain_routes(protocol)
@@ -97,7 +98,7 @@ def create_app(settings: Settings | None = None, link: Link | None = None) -> Fa
     app.add_middleware(Guard, access=access, ledger=ledger, bounds=_bounds(settings), unbounded=bulk.PATHS)
     app.state.ledger = ledger
     if settings.grpc_port is not None:
-        parts.serve_beside(_grpc(settings, parts.answering, access, ledger))
+        parts.serve_beside(_grpc(settings, parts, access, ledger))
         for call in grpc_calls.ROUTES:
             parts.metrics.declare_route(call, map(str, (200, *sorted({*predict.STATUSES, *openapi.KEYED}))))
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
@@ -138,6 +139,7 @@ class Parts:
         self.metrics.slots.set(settings.max_slots)
         self.service = Service(self.registry, settings, self.metrics, self._batching(settings.cache_bytes))
         self.control = Control(self.registry, self.metrics, self._learn, self.service.tell_ready, link)
+        self.repository = Repository(self.control)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
         arrays = Arrays(settings, self.metrics, self._batcher, self._decoder)
         self.answering = Answering(self.registry, self.service, self.summaries, arrays)
@@ -232,17 +234,20 @@ def _bounds(settings: Settings) -> Bounds:
 
 
 def _grpc(
-    settings: Settings, answering: Answering, access: Access, ledger: Ledger
+    settings: Settings, parts: Parts, access: Access, ledger: Ledger
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     """Return how the gRPC server runs; ``StartupError`` where its library is not there."""
     try:
-        from app.api.oip.grpc.server import GrpcServer  # noqa: PLC0415 - an extra, loaded where it is asked for
+        # an extra, loaded where it is asked for
+        from app.api.oip.grpc.server import GrpcServer  # noqa: PLC0415
+        from app.api.oip.grpc.servicer import Servicer  # noqa: PLC0415
     except ImportError as missing:
         raise StartupError(
             f"SLUICE_GRPC_PORT is {settings.grpc_port} and {missing.name!r} is not installed; "
             "expected pip install 'sluice[grpc]'"
         ) from missing
-    server = GrpcServer(answering, access, ledger, max_message_bytes=settings.max_body_bytes)
+    servicer = Servicer(parts.answering, parts.repository)
+    server = GrpcServer(servicer, access, ledger, max_message_bytes=settings.max_body_bytes)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
@@ -250,7 +255,7 @@ def _grpc(
         try:
             yield
         finally:
-            answering.service.drain()
+            parts.service.drain()
             await server.stop(settings.drain_s)
 
     return running

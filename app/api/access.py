@@ -50,6 +50,8 @@ SCOPES: dict[str, RouteScope] = {
     "/v2/models/{name}/versions/{version}/generate": "predict",
     "/v2/models/{name}/versions/{version}/generate_stream": "predict",
     "/v2/repository/index": "predict",
+    "/v2/repository/models/{name}/load": "admin",
+    "/v2/repository/models/{name}/unload": "admin",
     "/admin/reload": "admin",
     "/admin/models/{name}/versions/{version}/load": "admin",
     "/admin/models/{name}/versions/{version}/unload": "admin",

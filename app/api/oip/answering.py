@@ -17,12 +17,14 @@ from app.runtime.classifier import Classifier
 from app.runtime.extractor import Extractor
 from app.runtime.model import Model
 from app.runtime.registry import Registry
+from app.runtime.snapshot import Pick
 from app.runtime.summarizer import Summarizer
+from app.runtime.traffic import Version
 from app.service import Service
 from app.summarizing.journey import Summaries
 from app.summarizing.reading import options_of
 
-_NUMBER = re.compile("[0-9]{1,18}")
+_VERSION = re.compile("[0-9]{1,18}|[a-z][a-z0-9-]{0,62}")
 
 
 class Answering:
@@ -36,37 +38,39 @@ class Answering:
 
     def model(self, name: str, version: str | None) -> Model:
         """Return a package; ``ModelNotFound`` or ``ModelUnavailable`` where it is not here or not open."""
+        return self._pick(name, version).model
+
+    def _pick(self, name: str, version: str | None, key: str = "") -> Pick:
         task = self.registry.task_of(name) or "sentiment"  # of a package that was refused any task will do
-        return self.registry.get(task, name, number_of(name, version))
+        return self.registry.pick(task, name, version_of(name, version), key)
 
     async def infer(self, asked: Inference) -> Inferred:
         """Return the outputs that are asked for; ``RequestError`` where there is no answer."""
         self.service.refuse_unless_ready()
         terms = asked.terms
-        model = self.model(asked.model, asked.version)
-        signature = signature_for(model, asked.inputs)
+        picked = self._pick(asked.model, asked.version, asked.key)
+        signature = signature_for(picked.model, asked.inputs)
         given = signature.bind(asked.inputs)
         wanted = signature.select(asked.outputs)
         if TEXT in given:
-            return await self._texts(asked, model, given[TEXT], wanted)
-        found = await self._rows(model, _rows(given), asked.parameters, terms)
-        return _inferred(asked, model, found, wanted)
+            return await self._texts(asked, picked, given[TEXT], wanted)
+        found = await self._rows(picked.model, _rows(given), asked.parameters, terms)
+        return _inferred(asked, picked, found, wanted)
 
-    async def _texts(self, asked: Inference, model: Model, tensor: Tensor, wanted: Sequence[str]) -> Inferred:
+    async def _texts(self, asked: Inference, picked: Pick, tensor: Tensor, wanted: Sequence[str]) -> Inferred:
         texts: list[str] = tensor.array.ravel().tolist()
         if not texts:
             raise InvalidInference("input 'text' is empty; expected at least one text")
-        if isinstance(model, Classifier):
-            return await self._classified(asked, model, texts, wanted)
-        return await self._summarized(asked, model, texts, wanted)
+        if isinstance(picked.model, Classifier):
+            return await self._classified(asked, picked, texts, wanted)
+        return await self._summarized(asked, picked, texts, wanted)
 
-    async def _classified(
-        self, asked: Inference, model: Classifier, texts: list[str], wanted: Sequence[str]
-    ) -> Inferred:
+    async def _classified(self, asked: Inference, picked: Pick, texts: list[str], wanted: Sequence[str]) -> Inferred:
+        model = picked.model
         query = Query(
             texts,
             model.name,
-            model.package.version,
+            picked.alias or model.package.version,
             language_of(asked.parameters),
             allowance=asked.allowance,
             haste=asked.terms.haste,
@@ -75,18 +79,18 @@ class Answering:
         refuse_untold(reply.failures, len(texts), wanted)
         found = of_labels(reply.results, model.manifest.labels, len(texts))
         found += [of_truncated(reply.results, len(texts)), of_failures(reply.failures, len(texts))]
-        return _inferred(asked, model, found, wanted, tokens=sum(result.tokens for result in reply.results))
+        return _inferred(asked, picked, found, wanted, tokens=sum(result.tokens for result in reply.results))
 
-    async def _summarized(self, asked: Inference, model: Model, texts: list[str], wanted: Sequence[str]) -> Inferred:
-        wish = wish_of(
-            texts, model.name, model.package.version, asked.parameters, allowance=asked.allowance, haste=asked.haste
-        )
+    async def _summarized(self, asked: Inference, picked: Pick, texts: list[str], wanted: Sequence[str]) -> Inferred:
+        model = picked.model
+        version = picked.alias or model.package.version
+        wish = wish_of(texts, model.name, version, asked.parameters, allowance=asked.allowance, haste=asked.haste)
         reply = await self.summaries.answer(wish)
         refuse_untold(reply.failures, len(texts), wanted)
         columns = of_quoted if isinstance(model, Extractor) else of_written
         found = columns(reply.results, len(texts))
         found += [of_truncated(reply.results, len(texts)), of_failures(reply.failures, len(texts))]
-        return _inferred(asked, model, found, wanted, tokens=sum(result.tokens for result in reply.results))
+        return _inferred(asked, picked, found, wanted, tokens=sum(result.tokens for result in reply.results))
 
     async def _rows(self, model: Model, rows: Rows, parameters: Parameters, terms: Terms) -> list[Tensor]:
         match model:
@@ -119,13 +123,13 @@ class Answering:
         return [numbers("summary_ids", ids), numbers("summary_lens", lens), numbers("logprobs", logprobs)]
 
 
-def number_of(name: str, version: str | None) -> int | None:
-    """Return a version's number, ``None`` where none is asked for; ``ModelNotFound`` where it is no number."""
+def version_of(name: str, version: str | None) -> Version | None:
+    """Return a version's number or an alias, ``None`` for neither; ``ModelNotFound`` where it can be none of them."""
     if not version:
         return None
-    if not _NUMBER.fullmatch(version):
-        raise ModelNotFound(f"version {version!r} of model {name!r} is not here; expected a whole number")
-    return int(version)
+    if not _VERSION.fullmatch(version):
+        raise ModelNotFound(f"version {version[:32]!r} of model {name!r} is not here; expected a number or an alias")
+    return int(version) if version.isdigit() else version
 
 
 def _rows(given: dict[str, Tensor]) -> Rows:
@@ -133,6 +137,7 @@ def _rows(given: dict[str, Tensor]) -> Rows:
     return Rows(ids, given[LENS].array if LENS in given else np.full(len(ids), ids.shape[1], np.int64))
 
 
-def _inferred(asked: Inference, model: Model, found: list[Tensor], wanted: Sequence[str], tokens: int = 0) -> Inferred:
+def _inferred(asked: Inference, picked: Pick, found: list[Tensor], wanted: Sequence[str], tokens: int = 0) -> Inferred:
     by_name = {tensor.name: tensor for tensor in found}
-    return Inferred(model.name, model.version, [by_name[name] for name in wanted], asked.id, tokens)
+    outputs, told = [by_name[name] for name in wanted], {"alias": picked.alias} if picked.alias else {}
+    return Inferred(picked.model.name, picked.model.version, outputs, asked.id, tokens, told)

@@ -30,6 +30,8 @@ class Inference:
     """What the caller's key may still ask for, where it has a limit."""
     haste: Haste = UNHURRIED
     """What its headers say of that."""
+    key: str = ""
+    """Requests with the same key get the same version, where versions share the traffic."""
 
     @property
     def terms(self) -> Terms:

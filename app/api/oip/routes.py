@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from app.api.admin_schemas import ChangeReport
 from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
 from app.api.events import MEDIA_TYPE
@@ -19,6 +20,7 @@ from app.api.ledger import CLIENT_CLOSED
 from app.api.oip import metadata, schemas
 from app.api.oip.answering import Answering
 from app.api.oip.generate import generate, generate_stream
+from app.api.oip.repository import Repository
 from app.api.oip.statistics import statistics
 from app.api.oip.wire import parse, read, refuse_media_type, write
 from app.api.predict import STATUSES
@@ -31,6 +33,7 @@ HTTP_OK = 200
 _MODEL, _VERSION = "/v2/models/{name}", "/versions/{version}"
 _PATHS = {_MODEL: "a package", _MODEL + _VERSION: "one version of a package"}
 _POSTS = tuple(f"{path}/{verb}" for verb in ("infer", "generate", "generate_stream") for path in _PATHS)
+_CHANGES = tuple(f"/v2/repository/models/{{name}}/{verb}" for verb in ("load", "unload"))
 STATUSES_BY_PATH: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("/v2", "/v2/", "/v2/health/live", "/v2/models/stats"), (200,)),
     "/v2/health/ready": (200, 503),
@@ -38,6 +41,7 @@ STATUSES_BY_PATH: dict[str, tuple[int, ...]] = {
     **{_MODEL + more: (200, 404, 503) for more in ("/stats", f"{_VERSION}/stats")},
     **dict.fromkeys(_POSTS, (200, *STATUSES)),
     "/v2/repository/index": (200, 400, 405, 413, 415, 422),
+    **dict.fromkeys(_CHANGES, (200, 400, 404, 405, 409, 413, 415, 500)),
 }
 """Every path of the protocol, and what it may answer."""
 
@@ -50,12 +54,13 @@ Tensors in binary stand behind the JSON, whose length the header Inference-Heade
 _GENERATE = "For packages that write or quote; the parameters are those of an inference request for summaries."
 
 
-def router(answering: Answering) -> APIRouter:
+def router(answering: Answering, repository: Repository) -> APIRouter:
     """Return the routes over ``answering``."""
     routes = APIRouter(tags=["open inference protocol"])
     _add_server(routes, answering)
     _add_models(routes, answering)
     _add_asking(routes, answering)
+    _add_changes(routes, repository)
     return routes
 
 
@@ -176,6 +181,24 @@ def _add_asking(routes: APIRouter, answering: Answering) -> None:
         )
         told = f"Summarize by {which}, as it is decided"
         _post(routes, f"{path}/generate_stream", streamed, told, ok=events, form=wish, more=_GENERATE)
+
+
+def _add_changes(routes: APIRouter, repository: Repository) -> None:
+    async def load(request: Request) -> Response:
+        """Open every version that is on disk, anew where it is open; in every process or in none."""
+        refuse_media_type(request)
+        asked = parse(schemas.ChangeRequest, await request.body() or b"{}")
+        return json_response(await repository.load(request.path_params["name"], asked.parameters or {}))
+
+    async def unload(request: Request) -> Response:
+        """Close every version; the package stays closed until it is loaded."""
+        refuse_media_type(request)
+        parse(schemas.ChangeRequest, await request.body() or b"{}")
+        return json_response(await repository.unload(request.path_params["name"]))
+
+    form = schemas.ChangeRequest
+    for path, endpoint, summary in zip(_CHANGES, (load, unload), ("Open a package", "Close a package"), strict=True):
+        _post(routes, path, endpoint, summary, ok=ChangeReport, form=form)
 
 
 def _named(request: Request) -> tuple[str, str | None]:

@@ -127,6 +127,14 @@ class IndexEntry(BaseModel):
     reason: str
 
 
+class ChangeRequest(_Request):
+    """What else is said of a package that is opened or closed; nothing of it is needed."""
+
+    parameters: Parameters | None = Field(
+        None, description="A package comes from the models folder: none may bring one."
+    )
+
+
 class GenerateRequest(_Request):
     """A text to be summarized."""
 

@@ -75,6 +75,7 @@ def read(request: Request, body: bytes, model: str, version: str | None) -> Aske
         parameters,
         trace_of(request.scope).allowance,
         trace_of(request.scope).haste,
+        trace_of(request.scope).sticky_key,
     )
     default = parameters.get("binary_data_output", False) is True
     outputs = [(output.name, _known(output.parameters)) for output in form.outputs or ()]
@@ -91,7 +92,9 @@ def write(found: Inferred, asked: Asked) -> Response:
         else:
             outputs.append(_described(tensor) | {"data": tensor.array.ravel().tolist()})
     body: dict[str, Any] = {"model_name": found.model, "model_version": found.version}
-    body |= ({"id": found.id} if found.id else {}) | {"outputs": outputs}
+    body |= {"id": found.id} if found.id else {}
+    body |= {"parameters": dict(found.parameters)} if found.parameters else {}
+    body["outputs"] = outputs
     if not behind:
         return json_response(body)
     head = orjson.dumps(body)

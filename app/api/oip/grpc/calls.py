@@ -12,6 +12,8 @@ CALLS = {
     "ModelStreamInfer": "/v2/models/name/infer",
     "ModelStatistics": "/v2/models/stats",
     "RepositoryIndex": "/v2/repository/index",
+    "RepositoryModelLoad": "/v2/repository/models/name/load",
+    "RepositoryModelUnload": "/v2/repository/models/name/unload",
 }
 
 

@@ -6,9 +6,8 @@ from typing import Any
 from app.api.oip.exchange import Inference, Inferred
 from app.api.oip.grpc import inference_pb2 as pb
 from app.api.oip.tensor import BYTES, Tensor, of_bytes, of_values, text_of, to_bytes
+from app.api.trace import Trace
 from app.errors import InvalidInference
-from app.keys.allowance import Allowance
-from app.scheduling.haste import Haste
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -23,7 +22,7 @@ _CONTENTS = {
 """Where a datatype's values stand; FP16 has no place there and comes raw."""
 
 
-def to_inference(message: pb.ModelInferRequest, allowance: Allowance | None, haste: Haste) -> Inference:
+def to_inference(message: pb.ModelInferRequest, trace: Trace) -> Inference:
     """Return the request in a message; ``InvalidInference`` where its tensors are not what they say."""
     parameters = _parameters(message.parameters)
     if parameters.get("sequence_id"):
@@ -35,14 +34,17 @@ def to_inference(message: pb.ModelInferRequest, allowance: Allowance | None, has
         [output.name for output in message.outputs] or None,
         message.id,
         parameters,
-        allowance,
-        haste,
+        trace.allowance,
+        trace.haste,
+        trace.sticky_key,
     )
 
 
 def of_inferred(found: Inferred) -> pb.ModelInferResponse:
     """Return the answer with raw contents, which every datatype has."""
     answer = pb.ModelInferResponse(model_name=found.model, model_version=found.version, id=found.id)
+    for name, value in found.parameters.items():
+        answer.parameters[name].string_param = value
     for tensor in found.outputs:
         answer.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.array.shape)
         answer.raw_output_contents.append(to_bytes(tensor))

@@ -12,7 +12,6 @@ import structlog
 from app.api.access import Access
 from app.api.haste import haste_of
 from app.api.ledger import CLIENT_CLOSED, Ledger
-from app.api.oip.answering import Answering
 from app.api.oip.grpc import inference_pb2 as pb
 from app.api.oip.grpc.calls import CALLS, SERVICE, route_of
 from app.api.oip.grpc.servicer import Context, Servicer
@@ -28,6 +27,7 @@ _CODES = {
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.FAILED_PRECONDITION,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     500: grpc.StatusCode.INTERNAL,
     503: grpc.StatusCode.UNAVAILABLE,
@@ -43,10 +43,10 @@ Answer = Callable[[Any, Trace, Context], Awaitable[Any]]
 class GrpcServer:
     """Serves the protocol on a port of its own."""
 
-    def __init__(self, answering: Answering, access: Access, ledger: Ledger, *, max_message_bytes: int) -> None:
+    def __init__(self, servicer: Servicer, access: Access, ledger: Ledger, *, max_message_bytes: int) -> None:
         self._access = access
         self._ledger = ledger
-        self._servicer = Servicer(answering)
+        self._servicer = servicer
         self._max_message_bytes = max_message_bytes
         self._server: grpc.aio.Server | None = None
 
@@ -85,6 +85,16 @@ class GrpcServer:
             "ModelInfer": (own.model_infer, pb.ModelInferRequest, pb.ModelInferResponse),
             "ModelStatistics": (own.model_statistics, pb.ModelStatisticsRequest, pb.ModelStatisticsResponse),
             "RepositoryIndex": (own.repository_index, pb.RepositoryIndexRequest, pb.RepositoryIndexResponse),
+            "RepositoryModelLoad": (
+                own.repository_model_load,
+                pb.RepositoryModelLoadRequest,
+                pb.RepositoryModelLoadResponse,
+            ),
+            "RepositoryModelUnload": (
+                own.repository_model_unload,
+                pb.RepositoryModelUnloadRequest,
+                pb.RepositoryModelUnloadResponse,
+            ),
         }
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(

@@ -9,6 +9,7 @@ from app.api.oip import metadata
 from app.api.oip.answering import Answering
 from app.api.oip.grpc import inference_pb2 as pb
 from app.api.oip.grpc.messages import of_inferred, of_metadata, of_statistics, to_inference
+from app.api.oip.repository import Repository
 from app.api.oip.statistics import statistics
 from app.api.trace import Trace
 from app.errors import RequestError
@@ -20,8 +21,9 @@ Context: TypeAlias = grpc.aio.ServicerContext
 class Servicer:
     """Answers calls; each raises ``RequestError`` where there is no answer."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, repository: Repository) -> None:
         self._answering = answering
+        self._repository = repository
         self._service = answering.service
 
     async def server_live(self, _: pb.ServerLiveRequest, __: Trace, ___: Context) -> pb.ServerLiveResponse:
@@ -57,7 +59,7 @@ class Servicer:
     async def model_infer(self, asked: pb.ModelInferRequest, trace: Trace, _: Context) -> pb.ModelInferResponse:
         """Answer tensors with tensors."""
         self._service.refuse_unless_ready()
-        inference = to_inference(asked, trace.allowance, trace.haste)
+        inference = to_inference(asked, trace)
         trace.items += max((len(one.array) for one in inference.inputs if one.array.ndim), default=0)
         found = await self._answering.infer(inference)
         trace.model = found.model
@@ -97,3 +99,17 @@ class Servicer:
         for entry in metadata.index(self._answering.registry, ready_alone=asked.ready):
             answer.models.add(**entry)
         return answer
+
+    async def repository_model_load(
+        self, asked: pb.RepositoryModelLoadRequest, _: Trace, __: Context
+    ) -> pb.RepositoryModelLoadResponse:
+        """Open every version of a package that is on disk."""
+        await self._repository.load(asked.model_name, dict.fromkeys(asked.parameters))
+        return pb.RepositoryModelLoadResponse()
+
+    async def repository_model_unload(
+        self, asked: pb.RepositoryModelUnloadRequest, _: Trace, __: Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Close every version of a package."""
+        await self._repository.unload(asked.model_name)
+        return pb.RepositoryModelUnloadResponse()
