@@ -11,6 +11,9 @@ from tests.e2e.test_overload import LONG, SLOW, unread_post, wait_until
 from tests.server import Server, serving
 from tests.slow import copy_slow
 
+BEHIND_ALL_MS = "1000"
+"""As far off as ``PATIENCE_S``, so that what came before goes first; a nearer deadline overtakes it, and is met."""
+
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
@@ -32,14 +35,15 @@ def learn(server: Server) -> None:
 def test_a_deadline_that_the_queue_would_pass_is_refused_at_once(slow: Path) -> None:
     with serving(slow, **SLOW) as server:
         learn(server)
-        with unread_post(server, [LONG] * 200):
-            wait_until(lambda: server.metric("sluice_forecast_wait_seconds", priority="interactive") > 0.3)
-            refused = post(server, 1, x_request_timeout_ms="100")
+        with unread_post(server, [LONG] * 1_000):
+            wait_until(lambda: server.metric("sluice_forecast_wait_seconds", priority="interactive") > 1.5)
+            refused = post(server, 1, x_request_timeout_ms=BEHIND_ALL_MS)
             assert refused.status_code == 429
             assert refused.json()["code"] == "wait_too_long"
             assert "ms that this request may take" in refused.json()["error"]
             assert int(refused.headers["retry-after"]) >= 1
             assert server.metric("sluice_rejected_total", reason="wait_too_long") == 1
+            assert server.metric("sluice_queue_rows") > 0, "it was refused before the queue was done"
 
 
 def test_a_deadline_that_passes_while_its_texts_run_is_504_and_the_rest_is_not_computed(slow: Path) -> None:

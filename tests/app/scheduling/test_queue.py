@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from app.errors import QueueFull
-from app.scheduling.policy import BATCH_TURN, Budget, Priority
+from app.scheduling.estimate import RunCosts
+from app.scheduling.policy import BATCH_TURN, Budget, Priority, due
 from app.scheduling.queue import Job, Row, Waiting
 
 NEVER = 1e18
@@ -112,6 +113,23 @@ def test_closing_lets_a_waiting_thread_go_and_returns_what_will_not_run() -> Non
     queue.put(left)
     assert queue.close() == left.rows
     assert queue.wait(lambda: 0.0) is None
+
+
+def test_who_is_forecast_to_wait_for_nobody_goes_first() -> None:
+    costs = RunCosts()
+    for _ in range(50):
+        costs.observe(A, 1, 5, 0.01)
+    queue = Waiting(Budget(max_cells=500, max_rows=1, max_padding_share=0.2), 1_000, costs=costs)
+    early = job(5, 5, 5)
+    queue.put(early, now=0.0)
+    all_s = 3 * costs.seconds(A, 1, 5)
+    assert queue.cost_before_s("interactive", due(0.1, NEVER)) == pytest.approx(all_s)
+    assert queue.cost_before_s("interactive", due(0.95, 1.05)) == pytest.approx(all_s), "its due time is past theirs"
+    assert queue.cost_before_s("interactive", due(0.1, 0.2)) == 0
+    near = job(5, deadline=0.2)
+    queue.put(near, now=0.1)
+    assert all_s > 0
+    assert [row.job for row in queue.take(0.1)[0]] == [near]
 
 
 def test_interactive_work_goes_before_batch_work_that_came_first() -> None:
