@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.modelpack.store import Key
-from app.runtime.traffic import Alias, Shadow, Traffic
+from app.runtime.traffic import Alias, Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +41,12 @@ class SetAliases:
     aliases: Mapping[str, Alias]
 
 
-@dataclass(frozen=True, slots=True)
-class SetShadow:
-    """Let a candidate answer a share of the package's texts, unseen; ``None`` ends that."""
-
-    name: str
-    shadow: Shadow | None
-
-
-Change = Load | Unload | Reload | SetAliases | SetShadow
+Change = Load | Unload | Reload | SetAliases
 
 
 def action(change: Change) -> str:
     """Return the change's name, for logs and metrics."""
-    match change:
-        case SetAliases():
-            return "aliases"
-        case SetShadow():
-            return "shadow"
-        case _:
-            return type(change).__name__.lower()
+    return "aliases" if isinstance(change, SetAliases) else type(change).__name__.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.errors import ChangeRefused, ModelNotFound, ModelUnavailable, PackageError
-from app.modelpack.manifest import CLASSIFYING, Task
+from app.errors import ChangeRefused, ModelNotFound, PackageError
+from app.modelpack.manifest import Task
 from app.modelpack.store import Key, Package, Refused, folder_of, open_package, survey
-from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, SetShadow, Unload
+from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, Unload
 from app.runtime.model import Model
 from app.runtime.snapshot import Entry, Pick, Snapshot
-from app.runtime.traffic import LATEST, Alias, Shadow, Traffic, Version
+from app.runtime.traffic import LATEST, Alias, Traffic, Version
 
 UNLOADED = "an operator has unloaded it"
 _GONE = "its folder is gone, and stays open because of what names it: {}"
@@ -84,14 +84,8 @@ class Registry:
                 self._reload(draft, name)
             case SetAliases(name, aliases):
                 self._check_aliases(name, aliases)
-                draft.traffic[name] = Traffic(dict(aliases), self._traffic(name).shadow)
-            case SetShadow(name, shadow):
-                self.versions(name)
-                draft.traffic[name] = Traffic(self._traffic(name).aliases, shadow)
-        prepared = draft.prepared()
-        if isinstance(change, SetAliases | SetShadow):
-            _check_shadow(prepared.snapshot, change.name, draft.traffic[change.name].shadow)
-        return prepared
+                draft.traffic[name] = Traffic(dict(aliases))
+        return draft.prepared()
 
     def commit(self, prepared: Prepared) -> None:
         """Let a prepared change take place, in one step."""
@@ -240,18 +234,6 @@ class Registry:
             if its.version is not None and not isinstance(versions.get(its.version), Model):
                 opened = sorted(number for number, entry in versions.items() if isinstance(entry, Model))
                 raise ChangeRefused(f"alias {alias!r} names version {its.version}, not open; expected one of {opened}")
-
-
-def _check_shadow(snapshot: Snapshot, name: str, shadow: Shadow | None) -> None:
-    if shadow is None:
-        return
-    task = snapshot.task_of(name)
-    if task not in CLASSIFYING:
-        raise ChangeRefused(f"model {name!r} is for {task}; expected one that classifies: its labels are compared")
-    try:
-        snapshot.pick(task, name, shadow.version)
-    except (ModelNotFound, ModelUnavailable) as unknown:
-        raise ChangeRefused(f"the shadow of {name!r}: {unknown}") from unknown
 
 
 def _shown(key: Key) -> str:

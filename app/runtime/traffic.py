@@ -1,4 +1,4 @@
-"""Which version of a package answers whom: aliases, their weights, and a candidate that is only tried beside.
+"""Which version of a package answers whom: aliases and their weights.
 
 An alias names a version; ``latest``, which needs no setting, names the highest that is open. Requests that name neither
 version nor alias are shared out among the aliases that have a weight. Without weights ``stable`` answers them where it
@@ -27,19 +27,10 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
-    """A candidate that gets a share of the texts too, and whose answers nobody is given."""
-
-    version: Version
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
 class Traffic:
     """How the requests to one package are shared out."""
 
     aliases: Mapping[str, Alias] = field(default_factory=dict)
-    shadow: Shadow | None = None
 
     def alias_for(self, name: str, key: str) -> str | None:
         """Return the alias that answers a request to package ``name``; ``None`` where none is set for it.
@@ -53,9 +44,8 @@ class Traffic:
         return min(weighted, key=lambda alias: -math.log(chance(name, alias, key)) / weighted[alias])
 
     def names(self, version: int) -> list[str]:
-        """Return what names a version outright: its aliases, and ``shadow``."""
-        found = [alias for alias, its in self.aliases.items() if its.version == version]
-        return [*found, "shadow"] if self.shadow is not None and self.shadow.version == version else found
+        """Return the aliases that name a version outright."""
+        return [alias for alias, its in self.aliases.items() if its.version == version]
 
 
 def chance(*parts: str) -> float:

@@ -10,12 +10,12 @@ import pytest
 
 from app.errors import ChangeRefused, ModelNotFound, ModelUnavailable, RequestError
 from app.modelpack.store import survey
-from app.runtime.changes import Change, Load, Plan, Reload, SetAliases, SetShadow, Unload
+from app.runtime.changes import Change, Load, Plan, Reload, SetAliases, Unload
 from app.runtime.registry import Registry
 from app.runtime.snapshot import Snapshot
-from app.runtime.traffic import Alias, Shadow
+from app.runtime.traffic import Alias
 from tests.app.runtime.test_registry import registry
-from tests.packages import SUMMARIES, copy_package, copy_tiny
+from tests.packages import copy_tiny
 
 
 @pytest.fixture
@@ -100,11 +100,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(two: Registry, tmp_path: 
     assert "names version 3, not open; expected one of [1, 2]" in refuse(two, aliases(stable=3))
     assert "alias 'latest' names version 1; expected no version" in refuse(two, aliases(latest=1))
     assert "alias 'stable' names version None; expected a version" in refuse(two, aliases(stable=None))
-    assert "has no alias 'blue'" in refuse(two, SetShadow("tiny", Shadow("blue", 0.5)))
     assert "'nobody' is not here" in refuse(two, SetAliases("nobody", {}))
-    copy_package(SUMMARIES, tmp_path, "writer")
-    make(two, Load("writer"))
-    assert "expected one that classifies" in refuse(two, SetShadow("writer", Shadow(1, 0.5)))
 
 
 def test_a_folder_that_is_empty_by_mistake_closes_nothing(two: Registry, tmp_path: Path) -> None:

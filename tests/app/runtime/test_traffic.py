@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from app.runtime.traffic import Alias, Shadow, Traffic, chance
+from app.runtime.traffic import Alias, Traffic, chance
 
 KEYS = [f"user-{at}" for at in range(4000)]
 
@@ -42,8 +42,8 @@ def test_without_weights_stable_answers_or_else_the_highest(aliases: dict[str, A
 
 
 def test_what_names_a_version_is_told() -> None:
-    traffic = Traffic({"stable": Alias(1), "blue": Alias(1), "latest": Alias(None, 5)}, Shadow(2, 0.5))
-    assert [traffic.names(version) for version in (1, 2, 3)] == [["stable", "blue"], ["shadow"], []]
+    traffic = Traffic({"stable": Alias(1), "blue": Alias(1), "latest": Alias(None, 5)})
+    assert [traffic.names(version) for version in (1, 2)] == [["stable", "blue"], []]
 
 
 def test_a_chance_is_even_and_never_zero() -> None:
