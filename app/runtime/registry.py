@@ -6,6 +6,7 @@ when the last of them is done.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from app.modelpack.store import Key, Package, Refused, folder_of, open_package, 
 from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, Unload
 from app.runtime.model import Model
 from app.runtime.snapshot import Entry, Pick, Snapshot
+from app.runtime.threads import usable_cores
 from app.runtime.traffic import LATEST, Alias, Traffic, Version
 
 UNLOADED = "an operator has unloaded it"
@@ -62,8 +64,8 @@ class Registry:
     def prepare_all(self, plan: Plan | None = None) -> Prepared:
         """Open what ``open_all`` does, without putting it in place."""
         if plan is None:
-            return Prepared(Snapshot({key: self._opened(key) for key in survey(self._root)}), Outcome())
-        entries: dict[Key, Entry] = {key: self._opened(key, digest) for key, digest in plan.opened.items()}
+            return Prepared(Snapshot(self._all_opened(dict.fromkeys(survey(self._root)))), Outcome())
+        entries = self._all_opened(plan.opened)
         entries |= {key: Refused(*key, reason) for key, reason in plan.refused.items()}
         entries |= {key: Refused(*key, UNLOADED, "unloaded") for key in plan.unloaded}
         return Prepared(Snapshot(entries, plan.traffic), Outcome())
@@ -137,6 +139,11 @@ class Registry:
     def languages(self, task: Task) -> list[str]:
         """Return what ``Snapshot.languages`` does, of now."""
         return self.now.languages(task)
+
+    def _all_opened(self, wanted: Mapping[Key, str | None]) -> dict[Key, Entry]:
+        """Open packages side by side: hashing files and making sessions leave Python to others."""
+        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="open") as pool:
+            return dict(zip(wanted, pool.map(self._opened, wanted.keys(), wanted.values()), strict=True))
 
     def _opened(self, key: Key, digest: str | None = None) -> Entry:
         try:
