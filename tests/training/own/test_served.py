@@ -21,7 +21,9 @@ def test_what_was_made_is_served_and_answers_as_shown(made: Made, folder: Path) 
         assert asked.json()["model"] == "my-meals-2026"
         assert result["scores"].keys() == {"1", "3", "5"}
         labels = {
-            httpx.post(f"{server.url}/v1/classify", json={"inputs": f"the {word} meal"}).json()["results"][0]["label"]
+            httpx.post(f"{server.url}/v1/classify", json={"inputs": f"the {word} meal of day 7, we said"}).json()[
+                "results"
+            ][0]["label"]
             for word in ("awful", "superb")
         }
     assert labels == {"1", "5"}
