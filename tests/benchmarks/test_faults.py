@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.faults import Fault, read, summary, table
+from benchmarks.faults import Fault, read, summary, table, tried
 
 REPORT = """<testsuites><testsuite>
 <testcase name="test_a_clock_that_jumps_changes_nothing"><properties>
@@ -22,3 +22,8 @@ def test_each_fault_has_a_line_with_what_came_of_it_and_its_figure(tmp_path: Pat
     ]
     assert summary(faults).startswith("1 of 3 survived (")
     assert "| a full disk | FAILED |  |" in table(faults)
+
+
+def test_a_fault_that_is_tried_is_told_with_the_figure_of_its_test() -> None:
+    (fault,) = tried("tests/e2e/test_faults.py::test_a_session_that_raises_fails_that_text_alone")
+    assert (fault.came, fault.figure) == ("survived", "8 of 24 texts raised and failed, 16 were answered")
