@@ -12,7 +12,8 @@ from collections.abc import Collection
 import structlog
 
 from app.errors import item_codes
-from app.metrics import NO_MODEL, STATES, Metrics
+from app.measures.versions import STATES
+from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
 from app.runtime.model import Model
 from app.runtime.snapshot import Snapshot

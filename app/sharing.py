@@ -6,13 +6,14 @@ on in this process alone.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, mmap_dict, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 log = structlog.get_logger("sluice")
@@ -140,3 +141,21 @@ class Processes(Collector):
                 family = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
                 totals[metric.name] = family(metric.name, metric.documentation, value=value)
         yield from totals.values()
+
+
+class Together(Collector):
+    """The series of all workers, but for those of packages that are not served any more: a file forgets nothing."""
+
+    def __init__(self, folder: Path, served: set[tuple[str, str]]) -> None:
+        """Read the files of ``folder``; ``served``: the names and versions of packages."""
+        self._files = MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call]
+        self._served = served
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric."""
+        for metric in self._files.collect():  # type: ignore[no-untyped-call]
+            metric.samples = [sample for sample in metric.samples if self._is_served(sample.labels)]
+            yield metric
+
+    def _is_served(self, labels: Mapping[str, str]) -> bool:
+        return "version" not in labels or "model" not in labels or (labels["model"], labels["version"]) in self._served

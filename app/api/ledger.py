@@ -8,7 +8,8 @@ import structlog
 
 from app.api.trace import Trace
 from app.logs import request_lines
-from app.metrics import REJECTIONS, Metrics
+from app.measures.requests import REJECTIONS
+from app.metrics import Metrics
 
 CLIENT_CLOSED = 499
 """The status of a request whose client went away before its answer."""

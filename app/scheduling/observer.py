@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from app.metrics import CACHED, Metrics
+from app.measures.batches import CACHED
+from app.metrics import Metrics
 from app.runtime.roster import Writer
 from app.scheduling.batcher import Batch
 from app.scheduling.crew import Stepped

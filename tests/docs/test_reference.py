@@ -7,7 +7,9 @@ import pytest
 
 from app.errors import ItemError, LineError, RequestError, codes
 from app.main import create_app
-from app.metrics import DROPS, REJECTIONS, Metrics
+from app.measures.batches import DROPS
+from app.measures.requests import REJECTIONS
+from app.metrics import Metrics
 from app.modelpack.manifest import Manifest
 from app.settings import PREFIX, Settings
 from tests.packages import PACKAGES
