@@ -5,6 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 CONFIG ?= training/configs/sentiment-en.toml
 PYTEST_WORKERS ?= 2
+SECONDS ?= 3
 SHELL_SCRIPTS := .ci/run scripts/check-container deploy/seal-environment
 
 .DEFAULT_GOAL := help
@@ -41,11 +42,17 @@ train: .venv/dev ## Make the package of CONFIG from the labelled text in SLUICE_
 	$(BIN)/sluice-train export $(CONFIG)
 	$(BIN)/sluice-train pack $(CONFIG)
 
-bench: .venv/dev ## Measure this service beside bare loops, a naive service and static batches (needs wrk)
-	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.figures
+bench: .venv/dev ## Measure this service and write docs/performance and docs/decoding: ten minutes at SECONDS=3 (needs wrk)
+	$(BIN)/python -m benchmarks --seconds $(SECONDS)
+	$(BIN)/python -m benchmarks.figures --seconds $(SECONDS)
+	$(BIN)/python -m benchmarks.batches
+	$(BIN)/python -m benchmarks.curves --seconds $(SECONDS)
 	$(BIN)/python -m benchmarks.graphs
-	$(BIN)/python -m benchmarks.decoding
+	$(BIN)/python -m benchmarks.processes --seconds $(SECONDS)
+	$(BIN)/python -m benchmarks.profile --seconds $(SECONDS) --page docs/performance.md
+	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.decoding --seconds $(SECONDS)
+	$(BIN)/python -m benchmarks.targets
 
 profile: .venv/dev ## Say where a request's time goes, in microseconds of CPU (needs wrk)
 	$(BIN)/python -m benchmarks.profile

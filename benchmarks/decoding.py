@@ -1,17 +1,14 @@
-"""The decoder against its own ceiling and against static batching, in one run, as JSON and as a page.
+"""The decoder against its own ceiling and against static batching, in one run.
 
-python -m benchmarks.decoding [--model models/summarize-en] [--rounds 5] [--seconds 6] [--out docs/decoding.json]
-[--page docs/decoding.md]
+    python -m benchmarks.decoding [--model models/summarize-en] [--rounds 3] [--seconds 4]
+
+Writes its part of docs/decoding.md and of the JSON beside it. Needs wrk.
 """
 
 import asyncio
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -31,11 +28,13 @@ from app.settings import Settings
 from app.tasks.generate import Summary
 from benchmarks.bare import Rate, reads_and_steps, steps_alone
 from benchmarks.batching import static
-from benchmarks.decoding_page import page, table
+from benchmarks.decoding_page import shown
 from benchmarks.load import post
 from benchmarks.orders import Work, mixed
+from benchmarks.report import DECODING, publish
 from benchmarks.service import Service, running
 
+MARK = "decoding"
 DEFAULT = Path("models/summarize-en")
 _BEAMS = (1, 4)
 _TIMEOUT_S = 60
@@ -56,13 +55,12 @@ Round = dict[str, Rate]
 def main(
     *,
     model: Annotated[Path, typer.Option(help="Package that writes.")] = DEFAULT,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turns.")] = 5,
-    seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 6,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turns.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 4,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 32,
-    out: Annotated[Path | None, typer.Option(help="File for the figures as JSON.")] = None,
-    page_file: Annotated[Path | None, typer.Option("--page", help="File for the same as Markdown.")] = None,
+    page: Annotated[Path, typer.Option(help="Page of the tables, beside its JSON.")] = DECODING,
 ) -> None:
-    """Measure the bare loops, the decoder, the service and static batches in turns, and print medians and ratios."""
+    """Measure the bare loops, the decoder, the service and static batches in turns, and show medians and ratios."""
     if not model.is_dir():
         raise SystemExit(f"--model is '{model}'; expected the folder of a package that writes")
     writer = Summarizer.open(open_package(latest(model)), choose("cpu"))
@@ -77,19 +75,13 @@ def main(
             found = [{name: way(seconds) for name, way in ways.items()} for _ in range(rounds)]
             cases.append({"beams": beams, "mean_tokens": work.mean_tokens, "rounds": found})
     figures = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()},
         "model": f"{writer.name}/{writer.version}, {writer.precision}",
         "threads": threads,
         "concurrency": concurrency,
         "seconds": seconds,
         "cases": [_summed_up(case) for case in cases],
     }
-    typer.echo(table(figures))
-    if out is not None:
-        out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    if page_file is not None:
-        page_file.write_text(page(figures), "utf-8")
+    typer.echo(publish(page, MARK, figures, shown))
 
 
 def _ways(

@@ -2,8 +2,8 @@
 
     python -m benchmarks.figures [--seconds 4] [--rounds 3]
 
-Ratios are medians of rounds in which both sides take their turn. Writes docs/figures.json and, between its marks,
-docs/performance.md. Needs wrk and curl.
+Ratios are medians of rounds in which both sides take their turn. Writes its part of docs/performance.md and of the JSON
+beside it. Needs wrk and curl.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -29,39 +29,22 @@ from app.metrics import Metrics
 from app.modelpack.store import latest, open_package
 from app.runtime.classifier import Classifier
 from app.runtime.providers import choose
-from app.runtime.threads import usable_cores
 from app.scheduling.batcher import Batcher
 from app.scheduling.observer import BatchObserver
 from app.scheduling.policy import Budget
 from app.settings import Settings
-from benchmarks.ceiling import measure
+from benchmarks.ceiling import all_cores_texts_s
+from benchmarks.figure import Figure, table
 from benchmarks.load import drive
-from benchmarks.report import PERFORMANCE, fill, today
+from benchmarks.report import PERFORMANCE, Section, publish, run_of
 from benchmarks.service import Service, running
 from benchmarks.texts import texts
 
-OUT = Path("docs/figures.json")
 MARK = "figures"
 _EN, _ZH = Path("models/sentiment-en"), Path("models/sentiment-zh")
 _CHINESE = ["房间很干净，服务也好。", "电池用了一周就坏了，再也不买了。", "剧情一般，演员还不错，值得一看。"]
 _WINDOW = 512
 _LONG_DOCUMENT_WORDS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure, its unit, and what it is held to: at least or at most so much."""
-
-    name: str
-    value: float
-    unit: str
-    target: float
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool:
-        """Whether it is what it should be."""
-        return self.value <= self.target if self.at_most else self.value >= self.target
 
 
 def padding_share(service: Service, seconds: int) -> Figure:
@@ -107,11 +90,10 @@ def thread_ratio(seconds: float) -> Figure:
 
 def bulk_ratios(seconds: float) -> Iterator[Figure]:
     """Yield the rates of a bulk stream, and of ``sluice predict`` over a file, as shares of the bare loop's."""
-    kind = "short"
-    bare = measure(_EN, kind, texts(kind), seconds).all_cores_texts_s
+    lines = texts("short")
+    bare = all_cores_texts_s(_EN, lines, seconds)
     with tempfile.TemporaryDirectory(prefix="sluice-figures-") as name, running() as service:
         folder = Path(name)
-        lines = texts(kind)
         count = int(bare * seconds)
         with (folder / "in.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({"text": lines[at % len(lines)]}) + "\n" for at in range(count))
@@ -133,19 +115,16 @@ def bulk_ratios(seconds: float) -> Iterator[Figure]:
     yield Figure("sluice predict FILE / bare loop", file_rate / bare, "x", 0.9)
 
 
-def table(figures: list[Figure]) -> str:
-    """Return the figures as Markdown."""
-    lines = ["| figure | measured | target | |", "|---|---|---|---|"]
-    for one in figures:
-        sign = "<=" if one.at_most else ">="
-        verdict = "met" if one.met else "**missed**"
-        lines.append(f"| {one.name} | {one.value:.3g} {one.unit} | {sign} {one.target:g} {one.unit} | {verdict} |")
-    return "\n".join(lines)
+def shown(section: Section) -> str:
+    """Return a run's figures as Markdown."""
+    head = f"{run_of(section)}, {section['seconds']} s a measurement, {section['rounds']} rounds."
+    return f"{head}\n\n{table(map(Figure.of, section['figures']))}"
 
 
 def main(
     seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each ratio.")] = 3,
+    page: Annotated[Path, typer.Option(help="Page of the table, beside its JSON.")] = PERFORMANCE,
 ) -> None:
     """Measure every figure and write the page and the JSON."""
     figures = [memory(seconds)]
@@ -156,17 +135,13 @@ def main(
     figures.append(_middle([thread_ratio(seconds) for _ in range(rounds)]))
     by_round = [list(bulk_ratios(seconds)) for _ in range(rounds)]
     figures += [_middle(list(ones)) for ones in zip(*by_round, strict=True)]
-    OUT.write_text(
-        json.dumps({"measured_on": today(), "figures": [asdict(one) for one in figures]}, indent=1) + "\n", "utf-8"
-    )
-    shown = f"Run of {today()}, {usable_cores()} cores, {seconds} s a measurement, {rounds} rounds.\n\n{table(figures)}"
-    typer.echo(shown)
-    fill(PERFORMANCE, MARK, shown)
+    found = {"seconds": seconds, "rounds": rounds, "figures": [asdict(one) for one in figures]}
+    typer.echo(publish(page, MARK, found, shown))
 
 
 def _middle(rounds: list[Figure]) -> Figure:
     first = rounds[0]
-    value = median(one.value for one in rounds)
+    value = median(one.value for one in rounds if one.value is not None)
     return Figure(first.name, value, first.unit, first.target, first.at_most)
 
 

@@ -2,225 +2,123 @@
 
     python -m benchmarks.graphs [--rounds 5]
 
-Variants are made in memory from the packed graphs, and none is kept: tables back in fp32 or in fp16, the graph as ONNX
-Runtime optimizes it saved beforehand, the fp32 graph. Files in MB, opening in milliseconds, CPU microseconds a text,
-and the largest difference of a probability from the fp32 graph's. Writes its table into docs/performance.md.
+Each graph beside its other forms (``benchmarks.variants``): file in MB, CPU milliseconds until it is open, CPU
+microseconds a short and a long text, and the share of texts on which it decides as the fp32 graph does. Writes its part
+of docs/performance.md and of the JSON beside it.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import typer
-from onnx import TensorProto, helper, numpy_helper
 
-from app.modelpack.manifest import CLASSIFYING
+from app.modelpack.manifest import Role
 from app.modelpack.store import Package, discover
-from app.runtime.session import Array, padded
-from app.tasks.classify import softmax
-from benchmarks.report import PERFORMANCE, fill, today
-from benchmarks.texts import texts
+from benchmarks.report import PERFORMANCE, Section, publish, run_of
+from benchmarks.variants import FP32, PACKED, variants
+from benchmarks.work import Work, work_of
 
 MARK = "graphs"
-PACKED, FP32 = "as packed", "fp32 graph"
-_STEPS, _SCALES, _HALF = "_steps", "_scales", "_half"
-_TEXTS, _ROWS = 320, 16
-_CHINESE = ["房间很干净，服务也好。", "电池用了一周就坏了，再也不买了。", "剧情一般，演员还不错，值得一看。"]
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One graph, and whether ONNX Runtime is still to optimize it."""
-
-    name: str
-    raw: bytes
-    optimized: bool = False
+_TIMES = ("mb", "open_ms", "short_us", "long_us")
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a variant costs: the least of the rounds."""
+    """What a form of a graph costs, the least of the rounds, and how often it decides as the fp32 graph does."""
 
     mb: float
     open_ms: float = float("inf")
-    alone_us: float = float("inf")
-    batched_us: float = float("inf")
-    difference: float = 0.0
+    short_us: float = float("inf")
+    long_us: float = float("inf")
+    agrees: float = 0.0
 
 
-def variants(package: Package) -> Iterator[Variant]:
-    """Yield a package's graphs, the packed int8 one first."""
-    packed = _raw(package, "int8")
-    yield Variant(PACKED, packed)
-    yield Variant("int8 LSTM, fp32 tables", with_tables(packed, np.float32))
-    yield Variant("int8 LSTM, fp16 tables", with_tables(packed, np.float16))
-    yield Variant("as packed, optimized beforehand", optimized(packed), optimized=True)
-    yield Variant(FP32, _raw(package, "fp32"))
-
-
-def with_tables(raw: bytes, dtype: type[np.float32 | np.float16]) -> bytes:
-    """Return a packed graph whose shrunk lookup tables are ``dtype`` again; its answers stay as they are, nearly."""
-    model = onnx.load_from_string(raw)
-    graph = model.graph
-    arrays = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
-    shrunk = [node for node in graph.node if node.op_type == "Gather" and node.input[0].endswith((_STEPS, _HALF))]
-    gone = {_stem(node.output[0]) for node in shrunk}
-    kept = [node for node in graph.node if not {_stem(name) for name in node.output} & gone]
-    first = [made for node in shrunk for made in _lookup(node, dtype)]
-    tables = {_stem(node.input[0]): _table(_stem(node.input[0]), arrays).astype(dtype) for node in shrunk}
-    old = {name + suffix for name in tables for suffix in (_STEPS, _SCALES, _HALF)}
-    rest = [one for one in graph.initializer if one.name not in old]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(_sorted([*first, *kept], [*graph.input], [*rest], tables))
-    graph.initializer.extend([*rest, *(numpy_helper.from_array(table, name) for name, table in tables.items())])
-    return bytes(model.SerializeToString())
-
-
-def optimized(raw: bytes) -> bytes:
-    """Return a graph as ONNX Runtime would make it at each start."""
-    with tempfile.TemporaryDirectory(prefix="sluice-graphs-") as folder:
-        options = _options()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.optimized_model_filepath = str(Path(folder) / "graph.onnx")
-        onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-        return (Path(folder) / "graph.onnx").read_bytes()
-
-
-def costs(package: Package, rounds: int) -> dict[str, Cost]:
-    """Return what each variant costs; in a round each takes its turn."""
-    kinds = list(variants(package))
+def costs(package: Package, rounds: int, role: Role = "model") -> dict[str, Cost]:
+    """Return what each form of a package's graph costs; in a round each takes its turn."""
+    kinds = list(variants(package, role))
     found = {kind.name: Cost(len(kind.raw) / 1e6) for kind in kinds}
-    of_package = _CHINESE * (_TEXTS // len(_CHINESE)) if "zh" in package.manifest.languages else texts("short", _TEXTS)
-    rows = sorted((tokens.ids for tokens in package.tokenizer().encode(of_package)), key=len)
-    pad_id = package.manifest.tokenizer.pad_id
-    batches = [padded(rows[at : at + _ROWS], pad_id) for at in range(0, len(rows) - _ROWS + 1, _ROWS)]
-    singles = [padded([row], pad_id) for row in rows[:: _ROWS // 4]]
-    answers = {}
+    work = work_of(package, role)
+    decided = {}
     for _ in range(rounds):
         for kind in kinds:
             cost = found[kind.name]
             started = time.process_time()
-            session = _session(kind)
+            session = kind.session()
             cost.open_ms = min(cost.open_ms, 1000 * (time.process_time() - started))
-            answers[kind.name] = np.concatenate([session.run(["logits"], feeds)[0] for feeds in batches])
-            cost.batched_us = min(cost.batched_us, _us(session, batches) / _ROWS)
-            cost.alone_us = min(cost.alone_us, _us(session, singles))
-    for name, logits in answers.items():
-        found[name].difference = float(np.abs(softmax(logits) - softmax(answers[FP32])).max())
+            decided[kind.name] = work.decisions(session)
+            cost.short_us = min(cost.short_us, _us(session, work, work.short))
+            cost.long_us = min(cost.long_us, _us(session, work, work.long))
+    for name, decisions in decided.items():
+        found[name].agrees = float((decisions == decided[FP32]).mean())
     return found
 
 
-def table(found: dict[str, dict[str, Cost]]) -> str:
-    """Return the costs as Markdown; those of time beside the packed graph's, since they compare within a run alone."""
+def shown(section: Section) -> str:
+    """Return a run's figures as Markdown: what each choice comes to, then every graph."""
+    head = f"{run_of(section)}, one thread of CPU time, the least of {section['rounds']} rounds."
+    return "\n".join([head, "", *_summary(section["graphs"]), "", *_everything(section["graphs"])])
+
+
+def _summary(graphs: dict[str, Any]) -> list[str]:
+    """Return the medians over all graphs, beside the packed form's."""
     lines = [
-        "| package | graph | MB | open | a text alone | a text of 16 | differs by |",
+        "| form, beside what is packed | MB | open | short text | long text | decides as fp32, at least | graphs |",
         "|---|---|---|---|---|---|---|",
     ]
-    for package, by_name in found.items():
-        base = by_name[PACKED]
-        for name, cost in by_name.items():
-            lines.append(
-                f"| {package} | {name} | {cost.mb:.1f} | {cost.open_ms:.0f} ms, {cost.open_ms / base.open_ms:.2f}x "
-                f"| {cost.alone_us:.0f} us, {cost.alone_us / base.alone_us:.2f}x "
-                f"| {cost.batched_us:.0f} us, {cost.batched_us / base.batched_us:.2f}x | {cost.difference:.4f} |"
-            )
-    return "\n".join(lines)
+    for form in dict.fromkeys(form for forms in graphs.values() for form in forms):
+        having = [forms for forms in graphs.values() if form in forms]
+        ratios = [f"{median(forms[form][of] / forms[PACKED][of] for forms in having):.2f}x" for of in _TIMES]
+        least = min(forms[form]["agrees"] for forms in having)
+        lines.append(f"| {form} | {' | '.join(ratios)} | {least:.1%} | {len(having)} |")
+    return lines
+
+
+def _everything(graphs: dict[str, Any]) -> list[str]:
+    lines = [
+        "| graph | form | MB | open ms | short text us | long text us | decides as fp32 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for graph, forms in graphs.items():
+        for form, cost in forms.items():
+            times = f"{cost['mb']:.1f} | {cost['open_ms']:.0f} | {cost['short_us']:,.0f} | {cost['long_us']:,.0f}"
+            lines.append(f"| {graph} | {form} | {times} | {cost['agrees']:.1%} |")
+    return lines
 
 
 def main(
     models: Annotated[Path, typer.Option(help="Folder of the packages.")] = Path("models"),
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, of which the least counts.")] = 5,
+    page: Annotated[Path, typer.Option(help="Page of the tables, beside its JSON.")] = PERFORMANCE,
 ) -> None:
-    """Measure every package that classifies and has both graphs, and fill the page."""
-    packages = [one for one in discover(models) if isinstance(one, Package) and one.manifest.task in CLASSIFYING]
-    both = [one for one in packages if one.manifest.graph("int8") and one.manifest.graph("fp32")]
-    text = table({f"{one.name}/{one.version}": costs(one, rounds) for one in both})
-    shown = f"Run of {today()}, one thread, least of {rounds} rounds.\n\n{text}"
-    typer.echo(shown)
-    fill(PERFORMANCE, MARK, shown)
+    """Measure every graph that is there as int8 and as fp32, and fill the page."""
+    found = {}
+    for package in (one for one in discover(models) if isinstance(one, Package)):
+        for role in _roles(package):
+            name = f"{package.name}/{package.version}" + ("" if role == "model" else f" {role}")
+            found[name] = {form: asdict(cost) for form, cost in costs(package, rounds, role).items()}
+            typer.echo(f"{name}: {len(found[name])} forms measured")
+    typer.echo(publish(page, MARK, {"rounds": rounds, "graphs": found}, shown))
 
 
-def _raw(package: Package, precision: Any) -> bytes:
-    graph = package.manifest.graph(precision)
-    if graph is None:
-        raise TypeError(f"This is a bug: {package.name} has no {precision} graph")
-    return package.graph_bytes(graph)
+def _roles(package: Package) -> Iterator[Role]:
+    """Yield the roles that the package has both precisions of."""
+    for role in dict.fromkeys(graph.role for graph in package.manifest.graphs):
+        if package.manifest.graph("int8", role) and package.manifest.graph("fp32", role):
+            yield role
 
 
-def _session(kind: Variant) -> Any:
-    options = _options()
-    if kind.optimized:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(kind.raw, options, providers=["CPUExecutionProvider"])
-
-
-def _options() -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return options
-
-
-def _us(session: Any, batches: list[dict[str, Array]]) -> float:
+def _us(session: Any, work: Work, runs: list[dict[str, np.ndarray[Any, Any]]]) -> float:
+    """Return the CPU microseconds a text."""
     started = time.process_time()
-    for feeds in batches:
-        session.run(["logits"], feeds)
-    return 1e6 * (time.process_time() - started) / len(batches)
-
-
-def _stem(name: str) -> str:
-    for suffix in (_STEPS, _SCALES, _HALF, "_whole"):
-        name = name.removesuffix(suffix)
-    return name
-
-
-def _table(name: str, arrays: dict[str, Array]) -> Array:
-    if name + _HALF in arrays:
-        return arrays[name + _HALF].astype(np.float32)
-    return arrays[name + _STEPS].astype(np.float32) * arrays[name + _SCALES]
-
-
-def _lookup(node: onnx.NodeProto, dtype: type[np.float32 | np.float16]) -> list[onnx.NodeProto]:
-    name, ids, out = _stem(node.input[0]), node.input[1], _stem(node.output[0])
-    if dtype is np.float32:
-        return [helper.make_node("Gather", [name, ids], [out], axis=0)]
-    return [
-        helper.make_node("Gather", [name, ids], [f"{out}_half"], axis=0),
-        helper.make_node("Cast", [f"{out}_half"], [out], to=TensorProto.FLOAT),
-    ]
-
-
-def _sorted(nodes: list[onnx.NodeProto], inputs: list[Any], constants: list[Any], tables: Any) -> list[onnx.NodeProto]:
-    """Return nodes so that each comes after those whose outputs it reads, its branches' included."""
-    known = {"", *(one.name for one in (*inputs, *constants)), *tables}
-    made = {name for node in nodes for name in node.output}
-    done: list[onnx.NodeProto] = []
-    left = nodes
-    while left:
-        ready = [node for node in left if _reads(node) & made <= known]
-        if not ready:
-            raise ValueError("This is a bug: the graph has a circle")
-        done += ready
-        known |= {name for node in ready for name in node.output}
-        left = [node for node in left if not any(node is other for other in ready)]
-    return done
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    inner = {
-        name
-        for attribute in node.attribute
-        if attribute.HasField("g")
-        for part in attribute.g.node
-        for name in _reads(part)
-    }
-    return {*node.input, *inner}
+    for feeds in runs:
+        session.run(list(work.outputs), feeds)
+    texts = sum(work.texts_of(feeds) for feeds in runs)
+    return 1e6 * (time.process_time() - started) / texts
 
 
 if __name__ == "__main__":

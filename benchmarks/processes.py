@@ -1,11 +1,12 @@
 """One process with two inference threads against two with one, and how evenly two share few connections.
 
-python -m benchmarks.processes [--seconds 4] [--rounds 3]
+    python -m benchmarks.processes [--seconds 4] [--rounds 3]
+
+Writes its parts of docs/performance.md, with the JSON beside it, and of docs/reliability.md. Needs wrk.
 """
 
 import contextlib
 import http.client
-import os
 import time
 from pathlib import Path
 from statistics import median
@@ -15,10 +16,11 @@ from urllib.parse import urlsplit
 import typer
 
 from benchmarks.load import Load, drive
-from benchmarks.report import PERFORMANCE, RELIABILITY, fill, today
+from benchmarks.report import PERFORMANCE, RELIABILITY, Section, fill, publish, run_of, today
 from benchmarks.service import Service, running
 from benchmarks.texts import texts
 
+MARK = "processes"
 _CONNECTIONS = (8, 64, 256)
 _SHAPES = {"1 process, 2 threads": ("1", "2"), "2 processes, 1 thread each": ("2", "1")}
 _TRIALS = 10
@@ -41,22 +43,33 @@ def main(
                 for connections in _CONNECTIONS:
                     load = drive(service, "short", kind, connections=connections, seconds=seconds)
                     found.setdefault((name, connections), []).append(load)
-    fill(performance, "processes", table(found))
+    rows = [
+        {
+            "shape": name,
+            "connections": connections,
+            "requests_s": median(load.requests_s for load in loads),
+            "p99_ms": median(load.p99_ms for load in loads),
+        }
+        for (name, connections), loads in found.items()
+    ]
+    text = publish(performance, MARK, {"seconds": seconds, "rounds": rounds, "rows": rows}, shown)
     with running(SLUICE_WORKERS="2", SLUICE_THREADS="1") as service:
         _wait_for(service, 2)
         shares = [share(service, 8) for _ in range(_TRIALS)]
     worst = max(max(each) for each in shares)
     fill(page, "balance", f"8 connections, {_TRIALS} times: never more than {worst} on one worker ({today()})")
-    typer.echo(f"{table(found)}\n\nconnections of each worker: {shares}")
+    typer.echo(f"{text}\n\nconnections of each worker: {shares}")
 
 
-def table(found: dict[tuple[str, int], list[Load]]) -> str:
+def shown(section: Section) -> str:
     """Return the medians as Markdown."""
-    lines = ["| | conn. | req/s | p99 ms |", "|---|---|---|---|"]
-    for (name, connections), loads in found.items():
-        rate, p99 = median(load.requests_s for load in loads), median(load.p99_ms for load in loads)
-        lines.append(f"| {name} | {connections} | {rate:,.0f} | {p99:.1f} |")
-    return "\n".join([*lines, "", f"Short texts, {os.cpu_count()} cores with the load generator on them ({today()})."])
+    head = f"{run_of(section)} with the load generator on them, short texts, {section['seconds']} s a measurement"
+    lines = [f"{head}, medians of {section['rounds']} rounds.", "", "| | conn. | req/s | p99 ms |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['shape']} | {row['connections']} | {row['requests_s']:,.0f} | {row['p99_ms']:.1f} |"
+        for row in section["rows"]
+    ]
+    return "\n".join(lines)
 
 
 def share(service: Service, count: int) -> list[int]:

@@ -33,7 +33,7 @@ _CONNECTIONS = (1, 8, 64)
 _READ_S = 10
 _ROUNDS = 3
 _CUT = "normalize and tokenize"
-_MARK = "profile"
+MARK = "profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def main(
     seconds: Annotated[int, typer.Option(min=1, help="Length of each of the measurements.")] = 5,
     before: Annotated[Path | None, typer.Option(help="Another checkout, to be profiled in turn.")] = None,
     out: Annotated[Path | None, typer.Option(help="File for the figures as JSON.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Page whose table is replaced.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Page whose table is replaced, beside its JSON.")] = None,
     model: Annotated[Path, typer.Option(help="Package whose tokenizer is taken apart.")] = Path("models/sentiment-en"),
 ) -> None:
     """Profile short texts at 1, 8 and 64 connections and print a table."""
@@ -80,7 +80,13 @@ def main(
     if out is not None:
         out.write_text(json.dumps([asdict(profile) for profile in profiles], indent=1) + "\n", "utf-8")
     if page is not None:
-        report.fill(page, _MARK, f"Run of {report.today()}:\n\n{table}")
+        report.publish(page, MARK, {"seconds": seconds, "profiles": [asdict(one) for one in profiles]}, shown)
+
+
+def shown(section: report.Section) -> str:
+    """Return a run's profiles as Markdown."""
+    profiles = [Profile(**one) for one in section["profiles"]]
+    return f"{report.run_of(section)}, short texts, {section['seconds']} s each.\n\n{table_of(profiles)}"
 
 
 def measure(

@@ -1,15 +1,53 @@
 """Figures in the pages: a command replaces what stands between its two marks, and nothing else.
 
 A mark is a comment, so that it does not show: ``<!-- soak -->figure<!-- /soak -->`` in a line, or each on a line of its
-own around a table.
+own around a table. What a page's tables are made of stands beside it as JSON, a section a mark.
 """
 
+import json
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import facts
 
 RELIABILITY = Path("docs/reliability.md")
 PERFORMANCE = Path("docs/performance.md")
+DECODING = Path("docs/decoding.md")
+
+Section = Mapping[str, Any]
+"""A run's figures as JSON has them, with ``measured_at`` and ``machine``."""
+
+
+def publish(page: Path, name: str, figures: Section, shown: Callable[[Section], str]) -> str:
+    """Keep a run's figures as the section ``name`` of the page's JSON, show them between its marks, and return that."""
+    section = keep(page, name, figures)
+    text = shown(section)
+    fill(page, name, text)
+    return text
+
+
+def keep(page: Path, name: str, figures: Section) -> Section:
+    """Replace one section of the JSON beside a page, and return it with the time and the machine that it is of."""
+    sections = kept(page)
+    sections[name] = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": facts(), **figures}
+    page.with_suffix(".json").write_text(json.dumps(sections, indent=1) + "\n", "utf-8")
+    section: Section = sections[name]
+    return section
+
+
+def kept(page: Path) -> dict[str, Any]:
+    """Return every section of the JSON beside a page."""
+    file = page.with_suffix(".json")
+    sections: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return sections
+
+
+def run_of(section: Section) -> str:
+    """Return when and on what a section was measured, for the line above its table."""
+    return f"Run of {section['measured_at'][:10]}, {section['machine']['cores']} cores"
 
 
 def fill(page: Path, name: str, text: str) -> None:

@@ -9,14 +9,14 @@ of mixed length; ``--bare`` those of the bare loop over the same work. A cell's 
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.report import PERFORMANCE, fill, today
+from benchmarks.report import PERFORMANCE, Section, publish, run_of
 
 OURS = "sluice"
 MARK = "side-by-side"
@@ -73,12 +73,41 @@ def table(results: Results, bare: dict[str, float]) -> str:
 
 
 def bare_loop(lines: Iterable[str]) -> dict[str, float]:
-    """Return the bare loop's best texts a second by kind of text, on all cores."""
+    """Return the bare loop's best texts a second by kind of text, on all cores, over texts as they come."""
     best: dict[str, float] = {}
     for row in map(json.loads, lines):
-        if row["procs"] > 1:
+        if row["procs"] > 1 and not row["sorted"]:  # sorted: beyond a window that a service could wait for
             best[row["set"]] = max(best.get(row["set"], 0.0), row["texts_s"])
     return best
+
+
+def best_peer(targets: dict[str, Figures]) -> tuple[str, Figures] | None:
+    """Return the peer with the most texts a second in a cell, and its figures; nothing where there is none."""
+    peers = {name: found for name, found in targets.items() if name != OURS}
+    return max(peers.items(), key=lambda one: one[1].texts_s) if peers else None
+
+
+def as_json(results: Results, bare: dict[str, float]) -> Section:
+    """Return what JSON keeps of a run."""
+    cells = [
+        {**asdict(cell), "targets": {name: asdict(one) for name, one in targets.items()}}
+        for cell, targets in results.items()
+    ]
+    return {"cells": cells, "bare_texts_s": bare}
+
+
+def of_json(section: Section | None) -> tuple[Results, dict[str, float]]:
+    """Return what JSON has kept of a run, nothing where there is none."""
+    results: Results = {}
+    for row in section["cells"] if section else ():
+        cell = Cell(row["items"], row["kind"], row["connections"])
+        results[cell] = {name: Figures(**one) for name, one in row["targets"].items()}
+    return results, dict(section["bare_texts_s"]) if section else {}
+
+
+def shown(section: Section) -> str:
+    """Return a run's figures as Markdown."""
+    return f"{run_of(section)}.\n\n{table(*of_json(section))}"
 
 
 def _figures(rows: list[Any], items: int) -> Figures:
@@ -98,11 +127,10 @@ def _against(cell: Cell, targets: dict[str, Figures], bare: float | None) -> str
     ours = targets[OURS]
     head = f"| {cell.kind} | {cell.connections} | {cell.items} | {_shown(ours, cell, p50=True)} |"
     ceiling = f"{ours.texts_s / bare:.2f}" if bare and cell.connections > 1 else "-"
-    peers = {name: found for name, found in targets.items() if name != OURS}
-    if not peers:
+    found = best_peer(targets)
+    if found is None:
         return f"{head} - | - | - | {ceiling} |"
-    name = max(peers, key=lambda peer: peers[peer].texts_s)
-    best = peers[name]
+    name, best = found
     ratio, tail = ours.texts_s / best.texts_s, ours.p99_ms / best.p99_ms
     return f"{head} {name}: {_shown(best, cell)} | {ratio:.2f} | {tail:.2f} | {ceiling} |"
 
@@ -137,13 +165,11 @@ def main(
     results: Annotated[Path, typer.Argument(help="The run's lines of JSON.")],
     mixed: Annotated[Path | None, typer.Option(help="Those of the run with texts of mixed length.")] = None,
     bare: Annotated[Path | None, typer.Option(help="Those of the bare loop.")] = None,
-    page: Annotated[Path, typer.Option(help="The page that has the marks.")] = PERFORMANCE,
+    page: Annotated[Path, typer.Option(help="Page of the tables, beside its JSON.")] = PERFORMANCE,
 ) -> None:
     """Write the tables between the marks of the page, and print them."""
-    found = read(_lines(results), _lines(mixed))
-    text = f"Run of {today()}.\n\n{table(found, bare_loop(_lines(bare)))}"
-    typer.echo(text)
-    fill(page, MARK, text)
+    figures = as_json(read(_lines(results), _lines(mixed)), bare_loop(_lines(bare)))
+    typer.echo(publish(page, MARK, figures, shown))
 
 
 def _lines(path: Path | None) -> list[str]:

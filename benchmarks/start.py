@@ -1,6 +1,8 @@
 """From the start of the process until it is ready, again and again, with the bundled packages.
 
-python -m benchmarks.start [--times 5] [--models models] [--page docs/reliability.md]
+    python -m benchmarks.start [--times 5] [--models models]
+
+Writes its figure into docs/reliability.md and into docs/performance.json.
 """
 
 import resource
@@ -11,16 +13,18 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.report import RELIABILITY, fill, today
+from benchmarks.report import PERFORMANCE, RELIABILITY, fill, keep, today
 from benchmarks.service import running
 
-_TARGET_S = 1.5
+MARK = "start"
+TARGET_S = 1.5
 
 
 def main(
     times: Annotated[int, typer.Option(min=1, help="Starts.")] = 5,
     models: Annotated[Path, typer.Option(help="Folder of the packages.")] = Path("models"),
     page: Annotated[Path, typer.Option(help="Page whose figure is replaced.")] = RELIABILITY,
+    performance: Annotated[Path, typer.Option(help="Page beside whose JSON it is kept.")] = PERFORMANCE,
 ) -> None:
     """Start and stop the service, and write the median time until it was ready, and the CPU that a start took."""
     seconds = []
@@ -33,8 +37,9 @@ def main(
     cpu_s = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / times
     packages = sum(1 for _ in models.glob("*/*/manifest.json"))
     figure = f"{median(seconds):.2f} s, the median of {times}; {cpu_s:.2f} s of CPU; {packages} packages ({today()})"
-    fill(page, "start", figure)
-    typer.echo(f"{figure}; target {_TARGET_S} s")
+    fill(page, MARK, figure)
+    keep(performance, MARK, {"ready_s": median(seconds), "cpu_s": cpu_s, "times": times, "packages": packages})
+    typer.echo(f"{figure}; target {TARGET_S} s")
 
 
 if __name__ == "__main__":

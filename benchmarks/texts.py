@@ -27,11 +27,21 @@ def texts(kind: str, count: int = 2000, seed: int = 20261120) -> list[str]:
     return [_text(kind, numbers) for _ in range(count)]
 
 
+def of_words(words: int, count: int = 500, seed: int = 20261121) -> list[str]:
+    """Return texts of exactly so many words."""
+    numbers = random.Random(seed)  # noqa: S311 - a reproducible load, no secret
+    return [_of_words(words, numbers) for _ in range(count)]
+
+
 def _text(kind: str, numbers: random.Random) -> str:
     if kind == "mixed":
         words = min(_MIXED_MAX_WORDS, max(1, round(numbers.lognormvariate(0, _MIXED_SIGMA) * _MIXED_MEDIAN_WORDS)))
-        return " ".join(_clauses(words // 4 + 1, numbers).split()[:words])
+        return _of_words(words, numbers)
     return _clauses(_SHORT_CLAUSES if kind == "short" else _LONG_CLAUSES, numbers)
+
+
+def _of_words(words: int, numbers: random.Random) -> str:
+    return " ".join(_clauses(words // 4 + 1, numbers).split()[:words])
 
 
 def _clauses(count: int, numbers: random.Random) -> str:

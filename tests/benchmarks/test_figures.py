@@ -1,23 +1,50 @@
-"""A figure knows whether it is what it should be."""
+"""The pages say what their JSON says, of every run that was kept."""
 
-from benchmarks.figures import MARK, Figure, table
-from benchmarks.report import PERFORMANCE
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import (
+    __main__ as own,
+)
+from benchmarks import (
+    batches,
+    decoding,
+    decoding_page,
+    figures,
+    graphs,
+    processes,
+    profile,
+    side_by_side,
+    targets,
+)
+from benchmarks.report import DECODING, PERFORMANCE, Section, filled, kept
 from tests.server import ROOT
 
+TABLES: dict[str, tuple[Path, Callable[[Section], str]]] = {
+    own.MARK: (PERFORMANCE, own.shown),
+    figures.MARK: (PERFORMANCE, figures.shown),
+    batches.MARK: (PERFORMANCE, batches.shown),
+    graphs.MARK: (PERFORMANCE, graphs.shown),
+    processes.MARK: (PERFORMANCE, processes.shown),
+    profile.MARK: (PERFORMANCE, profile.shown),
+    side_by_side.MARK: (PERFORMANCE, side_by_side.shown),
+    decoding.MARK: (DECODING, decoding_page.shown),
+}
 
-def test_a_figure_is_held_to_a_least_or_to_a_most() -> None:
-    assert Figure("a", 0.9, "x", 0.9).met
-    assert not Figure("a", 0.89, "x", 0.9).met
-    assert Figure("a", 250, "MB", 250, at_most=True).met
-    assert not Figure("a", 251, "MB", 250, at_most=True).met
+
+@pytest.mark.parametrize("mark", TABLES)
+def test_a_table_is_what_the_json_beside_its_page_says(mark: str) -> None:
+    page, shown = TABLES[mark]
+    text = (ROOT / page).read_text("utf-8")
+    section = kept(ROOT / page).get(mark)
+    assert filled(text, mark, shown(section) if section else "Not run yet.").count(f"<!-- {mark} -->") == 1
+    if section:
+        assert filled(text, mark, shown(section)) == text
 
 
-def test_the_table_says_what_is_missed() -> None:
-    lines = table([Figure("a", 2.345, "x", 1.8), Figure("b", 300, "MB", 250, at_most=True)]).splitlines()
-    assert lines[2:] == ["| a | 2.35 x | >= 1.8 x | met |", "| b | 300 MB | <= 250 MB | **missed** |"]
-
-
-def test_the_page_has_one_place_for_the_figures() -> None:
-    page = (ROOT / PERFORMANCE).read_text("utf-8")
-    for mark in (MARK, "side-by-side"):
-        assert page.count(f"<!-- {mark} -->") == page.count(f"<!-- /{mark} -->") == 1
+def test_the_targets_are_what_the_runs_come_to() -> None:
+    found = targets.figures(kept(ROOT / PERFORMANCE), kept(ROOT / DECODING))
+    text = (ROOT / PERFORMANCE).read_text("utf-8")
+    assert filled(text, targets.MARK, targets.shown(found)) == text

@@ -1,10 +1,11 @@
 """Figures go between their marks, and nowhere else."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from benchmarks.report import RELIABILITY, fill, filled
+from benchmarks.report import RELIABILITY, fill, filled, kept, publish, run_of
 from tests.server import ROOT
 
 
@@ -35,6 +36,18 @@ def test_a_page_on_disk_is_filled(tmp_path: Path) -> None:
     page.write_text("五 <!-- a -->5<!-- /a -->\n", "utf-8")
     fill(page, "a", "六")
     assert page.read_text("utf-8") == "五 <!-- a -->六<!-- /a -->\n"
+
+
+def test_a_run_is_kept_as_json_with_its_machine_and_shown_in_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- a -->\n<!-- /a -->\n<!-- b -->\n<!-- /b -->\n", "utf-8")
+    for name, rate in (("a", 1), ("b", 2), ("a", 3)):
+        publish(page, name, {"rate": rate}, lambda section: f"{run_of(section)}: {section['rate']}/s")
+    sections = kept(page)
+    assert {name: section["rate"] for name, section in sections.items()} == {"a": 3, "b": 2}
+    assert sections["a"]["machine"]["cores"] == len(os.sched_getaffinity(0))
+    assert sections["a"]["machine"]["versions"]["onnxruntime"]
+    assert f": 3/s\n<!-- /a -->\n<!-- b -->\nRun of {sections['b']['measured_at'][:10]}" in page.read_text("utf-8")
 
 
 def test_every_figure_of_the_reliability_page_has_one_pair_of_marks() -> None:

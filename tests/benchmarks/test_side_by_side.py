@@ -37,6 +37,7 @@ def test_starts_and_failures_are_no_measurements() -> None:
     assert read([json.dumps({"peer": "ray", "kind": "failed", "error": "x"})]) == {}
 
 
-def test_the_bare_loop_is_its_best_order_on_all_cores() -> None:
-    rows = [{"set": "short", "procs": procs, "texts_s": rate} for procs, rate in ((1, 9.0), (2, 7.0), (2, 8.0))]
+def test_the_bare_loop_is_its_best_order_on_all_cores_of_texts_as_they_come() -> None:
+    found = [(1, False, 9.0), (2, False, 7.0), (2, False, 8.0), (2, True, 9.5)]
+    rows = [{"set": "short", "procs": procs, "sorted": far, "texts_s": rate} for procs, far, rate in found]
     assert bare_loop(map(json.dumps, rows)) == {"short": 8.0}

@@ -1,0 +1,107 @@
+"""Every target of the engine beside what was measured, from the JSON of the runs.
+
+    python -m benchmarks.targets
+
+Measures nothing: reads docs/performance.json and docs/decoding.json, and writes its part of docs/performance.md.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.figure import Figure, table
+from benchmarks.report import DECODING, PERFORMANCE, Section, fill, kept
+from benchmarks.side_by_side import OURS, Cell, Results, best_peer, of_json
+
+MARK = "targets"
+_RATES = {
+    ("short", 1): 1.0,
+    ("short", 8): 1.2,
+    ("short", 64): 1.2,
+    ("short", 256): 1.2,
+    ("long", 1): 1.0,
+    ("long", 8): 1.1,
+    ("long", 64): 1.3,
+    ("long", 256): 1.3,
+    ("mixed", 64): 1.5,
+}
+"""Requests a second against the best peer, by kind of text and connections."""
+_TAILS = {("short", 1): 1.0, ("short", 8): 1.0, ("short", 64): 1.0, ("short", 256): 1.0, ("mixed", 64): 0.7}
+"""The p99 against that peer's."""
+_BULK_CONNECTIONS, _BULK_ITEMS, _BULK_SHARE = 8, 32, 0.9
+_ABOVE_BARE_MS = 0.4
+_READY_S = 1.5
+_OF_CEILING, _OF_STATIC = 0.85, 2.0
+_MAIN_BEAMS = 4
+
+
+def figures(sections: Mapping[str, Any], decoding: Mapping[str, Any]) -> list[Figure]:
+    """Return every target; one of which no run has been kept has no value."""
+    results, bare = of_json(sections.get("side-by-side"))
+    found = [*_against_peers(results), *_of_bare_loop(results, bare), _alone(sections.get("own"))]
+    found += [Figure.of(one) for one in sections.get("figures", {}).get("figures", [])]
+    ready = sections.get("start", {}).get("ready_s")
+    found.append(Figure("ready after the start, every bundled package", ready, "s", _READY_S, at_most=True))
+    return [*found, *_decoder(decoding.get("decoding", {}).get("cases", []))]
+
+
+def _against_peers(results: Results) -> Iterator[Figure]:
+    for (kind, connections), target in _RATES.items():
+        targets = results.get(Cell(1, kind, connections), {})
+        name, best = best_peer(targets) or ("the best peer", None)
+        ours = targets.get(OURS)
+        head = f"{kind} texts, {connections} connection{'s' if connections > 1 else ''}"
+        ratio = ours.texts_s / best.texts_s if ours and best else None
+        yield Figure(f"{head}: req/s, to {name}", ratio, "x", target)
+        if (kind, connections) in _TAILS:
+            tail = ours.p99_ms / best.p99_ms if ours and best else None
+            yield Figure(f"{head}: p99, to {name}", tail, "x", _TAILS[kind, connections], at_most=True)
+
+
+def _of_bare_loop(results: Results, bare: Mapping[str, float]) -> Iterator[Figure]:
+    for kind in ("short", "long"):
+        ours = results.get(Cell(_BULK_ITEMS, kind, _BULK_CONNECTIONS), {}).get(OURS)
+        share = ours.texts_s / bare[kind] if ours and kind in bare else None
+        head = f"{_BULK_ITEMS} {kind} texts a POST, {_BULK_CONNECTIONS} connections"
+        yield Figure(f"{head}: texts/s, to the bare loop", share, "x", _BULK_SHARE)
+
+
+def _alone(own: Section | None) -> Figure:
+    """Return by how much a short text alone takes longer than in the bare loop."""
+    above = None
+    if own is not None:
+        bare = next(one["alone_ms"] for one in own["ceilings"] if one["kind"] == "short")
+        ours = next(one for one in own["ours"] if (one["kind"], one["connections"], one["items"]) == ("short", 1, 1))
+        above = ours["p50_ms"] - bare
+    return Figure("short texts, 1 connection: p50 above the bare loop", above, "ms", _ABOVE_BARE_MS, at_most=True)
+
+
+def _decoder(cases: list[Mapping[str, Any]]) -> Iterator[Figure]:
+    ratios: Mapping[str, float] = next((case["ratios"] for case in cases if case["beams"] == _MAIN_BEAMS), {})
+    head = f"summaries, {_MAIN_BEAMS} beams"
+    share, times = ratios.get("service / reads and steps"), ratios.get("decoder / static")
+    yield Figure(f"{head}: tokens/s of the service, to the bare loop", share, "x", _OF_CEILING)
+    yield Figure(f"{head}: tokens/s of slots, to static batches", times, "x", _OF_STATIC)
+
+
+def shown(found: list[Figure]) -> str:
+    """Return the targets as Markdown, after how many of them are met."""
+    measured = [one for one in found if one.value is not None]
+    met = sum(one.met for one in measured)
+    return f"{met} of {len(found)} met, {len(found) - len(measured)} not measured.\n\n{table(found)}"
+
+
+def main(
+    page: Annotated[Path, typer.Option(help="Page of the table, beside its JSON.")] = PERFORMANCE,
+    decoding: Annotated[Path, typer.Option(help="Page of the decoder, beside its JSON.")] = DECODING,
+) -> None:
+    """Write the table of targets."""
+    text = shown(figures(kept(page), kept(decoding)))
+    fill(page, MARK, text)
+    typer.echo(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)
