@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision
-from app.modelpack.manifest import Tensor as TensorSpec
+from app.modelpack.tensors import Tensor as TensorSpec
 from app.runtime.session import padded
 from training import steady
 from training.config import RunConfig

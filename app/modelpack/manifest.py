@@ -1,9 +1,9 @@
 """manifest.json: what a package says of itself, as a strict schema.
 
-Schema version 3, which brought summaries (app.modelpack.summaries); version 2, which knew classifiers alone, and
-version 1, which knew sentiment alone and no calibration, are read too. Every field is checked, an unknown field is an
-error, and what can be checked against another field is (labels against the task, graphs and tokenizer against the file
-table).
+Schema version 4, which brought numbers to numbers (app.modelpack.tensors); version 3, which brought summaries
+(app.modelpack.summaries), version 2, which knew classifiers alone, and version 1, which knew sentiment alone and no
+calibration, are read too. Every field is checked, an unknown field is an error, and what can be checked against another
+field is (labels against the task, graphs and tokenizer against the file table).
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,20 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from app.errors import PackageError
 from app.modelpack.strict import Strict
 from app.modelpack.summaries import Extraction, Generation
+from app.modelpack.tensors import TEXT_DTYPES, Tensor, Tensors
 
-SCHEMA_VERSION: Literal[3] = 3
+SCHEMA_VERSION: Literal[4] = 4
 FILE = "manifest.json"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Classifying = Literal["sentiment", "topic", "classify"]
-Task = Literal[Classifying, "extract", "summarize"]
+Summarizing = Literal["extract", "summarize"]
+Task = Literal[Classifying, Summarizing, "tensor"]
 Role = Literal["model", "encoder", "step"]
 Precision = Literal["fp32", "int8"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -30,7 +32,9 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 TASKS: tuple[Task, ...] = get_args(Task)
 CLASSIFYING: tuple[Classifying, ...] = get_args(Classifying)
-"""The tasks whose packages have labels; the others write or quote text."""
+"""The tasks whose packages have labels."""
+SUMMARIZING: tuple[Summarizing, ...] = get_args(Summarizing)
+"""The tasks whose packages write or quote text."""
 SENTIMENT_LABELS = frozenset({"negative", "neutral", "positive"})
 """The labels of sentiment mean the same in every package; those of the other tasks are the package's own."""
 MIN_LABELS = 2
@@ -39,7 +43,11 @@ MAX_LABEL_CHARS = 100
 
 _ROLES: dict[Task, tuple[Role, ...]] = {"summarize": ("encoder", "step")}
 """What a task's graphs are for; a task that is not here has graphs of the role ``model`` alone."""
-_SECTIONS: dict[Task, str] = {"extract": "extraction", "summarize": "generation"}
+_SECTIONS: dict[Task, str] = {"extract": "extraction", "summarize": "generation", "tensor": "tensors"}
+_SINCE: dict[Task, int] = {"sentiment": 1, "extract": 3, "summarize": 3, "tensor": 4}
+"""The schema version that brought a task; those that are not here came with version 2."""
+_OF_TEXT = ("languages", "labels", "tokenizer", "limits")
+"""What a package has that reads text, and one of numbers has not."""
 
 
 class File(Strict):
@@ -49,19 +57,11 @@ class File(Strict):
     sha256: Sha256
 
 
-class Tensor(Strict):
-    """One input or output of a graph; an axis is a fixed size or the name of a size that varies."""
-
-    name: str
-    dtype: Literal["int64", "float32"]
-    axes: list[int | str]
-
-
 class Graph(Strict):
     """One ONNX graph at one precision.
 
-    A classifier and an extractor are one graph, of the role ``model``; a summarizer is an ``encoder``, run once a text,
-    and a ``step``, run once a token.
+    A summarizer is an ``encoder``, run once a text, and a ``step``, run once a token; every other package is one graph,
+    of the role ``model``.
     """
 
     file: str
@@ -118,51 +118,69 @@ class Evaluation(Strict):
 
 
 class Manifest(Strict):
-    """The whole of manifest.json."""
+    """The whole of manifest.json; what only a package has that reads text is asked for by the properties."""
 
-    schema_version: Literal[1, 2, 3]
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    schema_version: Literal[1, 2, 3, 4]
     name: Name
     version: int = Field(ge=1)
     task: Task
     description: str
-    languages: list[Language] = Field(min_length=1)
-    labels: list[str]
-    tokenizer: Tokenizer
-    limits: Limits
+    languages: list[Language] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)
+    its_tokenizer: Tokenizer | None = Field(None, alias="tokenizer")
+    its_limits: Limits | None = Field(None, alias="limits")
     graphs: list[Graph] = Field(min_length=1)
     files: dict[str, File] = Field(min_length=1)
     calibration: Calibration | None = None
     generation: Generation | None = None
     extraction: Extraction | None = None
+    tensors: Tensors | None = None
     evaluation: list[Evaluation] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         self._keeps_to_its_schema()
+        self._has_what_text_needs()
         check_labels(self.task, self.labels)
         for name in self.files:
             if not _stays_inside(name):
                 raise ValueError(f"files: {name!r} leaves the package; expected a relative path inside it")
-        for name in [self.tokenizer.file, *(graph.file for graph in self.graphs)]:
+        tokenizer = [self.its_tokenizer.file] if self.its_tokenizer is not None else []
+        for name in [*tokenizer, *(graph.file for graph in self.graphs)]:
             if name not in self.files:
                 raise ValueError(f"files: {name!r} is missing; expected an entry with its size and sha256")
         self._has_the_graphs_of_its_task()
         self._has_the_sections_of_its_task()
+        self._has_the_tensors_of_its_task()
         return self
 
     def _keeps_to_its_schema(self) -> None:
-        if self.schema_version == 1 and self.task != "sentiment":
-            raise ValueError(f"task: {self.task!r} under schema version 1; expected 'sentiment', or schema version 2")
+        since = _SINCE.get(self.task, 2)
+        if self.schema_version < since:
+            known = " or ".join(repr(task) for task in TASKS if _SINCE.get(task, 2) <= self.schema_version)
+            raise ValueError(
+                f"task: {self.task!r} under schema version {self.schema_version}; "
+                f"expected {known}, or schema version {since}"
+            )
         if self.schema_version == 1 and self.calibration is not None:
             raise ValueError("calibration: present under schema version 1; expected schema version 2")
         if self.schema_version == 1 and any(one.baselines for one in self.evaluation):
             raise ValueError("evaluation: baselines under schema version 1; expected schema version 2")
-        if self.schema_version < SCHEMA_VERSION and self.task not in CLASSIFYING:
-            known = " or ".join(map(repr, CLASSIFYING))
-            raise ValueError(
-                f"task: {self.task!r} under schema version {self.schema_version}; expected {known}, or schema version 3"
-            )
+
+    def _has_what_text_needs(self) -> None:
+        """Hold what reads text to all of its fields, and numbers to none; an empty list of labels is a field, too."""
+        for name in _OF_TEXT:
+            attribute = name if name in type(self).model_fields else f"its_{name}"
+            value = getattr(self, attribute)
+            if self.task == "tensor" and value:
+                raise ValueError(f"{name}: present under task 'tensor'; expected it to be absent")
+            if self.task != "tensor" and attribute not in self.model_fields_set:
+                raise ValueError(f"{name} is absent; expected field required under task {self.task!r}")
+            if self.task != "tensor" and name != "labels" and not value:
+                raise ValueError(f"{name}: {value!r}; expected one at least")
 
     def _has_the_graphs_of_its_task(self) -> None:
         wanted = _ROLES.get(self.task, ("model",))
@@ -186,6 +204,31 @@ class Manifest(Strict):
             raise ValueError(f"calibration: present under task {self.task!r}; expected it to be absent")
         if self.generation is not None:
             self.generation.check_ids(self.tokenizer.vocab_size, self.tokenizer.pad_id, self.tokenizer.unk_id)
+
+    def _has_the_tensors_of_its_task(self) -> None:
+        first = self.graphs[0]
+        for graph in self.graphs:
+            for tensor in (*graph.inputs, *graph.outputs):
+                if self.task != "tensor" and tensor.dtype not in TEXT_DTYPES:
+                    raise ValueError(f"graphs: {tensor} under task {self.task!r}; expected {sorted(TEXT_DTYPES)}")
+            if self.tensors is not None and (graph.inputs, graph.outputs) != (first.inputs, first.outputs):
+                raise ValueError(f"graphs: {graph.file!r} differs from {first.file!r}; expected the same tensors")
+        if self.tensors is not None:
+            self.tensors.check(first.inputs, first.outputs)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of a package that reads text."""
+        if self.its_tokenizer is None:
+            raise TypeError("This is a bug: a package of numbers has no tokenizer")
+        return self.its_tokenizer
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a package that reads text."""
+        if self.its_limits is None:
+            raise TypeError("This is a bug: a package of numbers has no limits")
+        return self.its_limits
 
     @property
     def temperature(self) -> float:

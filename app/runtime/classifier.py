@@ -10,7 +10,7 @@ import numpy.typing as npt
 from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.store import Package
-from app.runtime.model import Model, open_session
+from app.runtime.model import TextModel, open_session
 from app.runtime.providers import Provider
 from app.runtime.session import Array, Session, padded
 
@@ -46,7 +46,7 @@ class GraphLane:
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier(Model):
+class Classifier(TextModel):
     """A package whose answer is a label."""
 
     session: Session
@@ -64,7 +64,7 @@ class Classifier(Model):
     @classmethod
     def open(cls, package: Package, provider: Provider, precision: str = "auto") -> Self:
         """Open a verified package and warm it up; ``PackageError`` where its parts do not fit together."""
-        model = cls(package, package.tokenizer(), provider, open_session(package, provider, precision))
+        model = cls(package, provider, package.tokenizer(), open_session(package, provider, precision))
         model.warm_up()
         return model
 

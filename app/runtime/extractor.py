@@ -11,7 +11,7 @@ from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.store import Package
 from app.modelpack.summaries import Extraction
-from app.runtime.model import Model, open_session
+from app.runtime.model import TextModel, open_session
 from app.runtime.providers import Provider
 from app.runtime.session import Session, padded
 
@@ -63,7 +63,7 @@ class ScoringLane:
 
 
 @dataclass(frozen=True, eq=False)
-class Extractor(Model):
+class Extractor(TextModel):
     """A package of the task ``extract``."""
 
     session: Session
@@ -76,7 +76,7 @@ class Extractor(Model):
     @classmethod
     def open(cls, package: Package, provider: Provider, precision: str = "auto") -> Self:
         """Open a verified package and warm it up; ``PackageError`` where its parts do not fit together."""
-        model = cls(package, package.tokenizer(), provider, open_session(package, provider, precision))
+        model = cls(package, provider, package.tokenizer(), open_session(package, provider, precision))
         model.warm_up()
         return model
 

@@ -1,4 +1,4 @@
-"""An opened package, whatever its task: its manifest, its tokenizer, and where its graphs run."""
+"""An opened package, whatever its task: its manifest and where its graphs run; and one that reads text."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,7 +18,6 @@ class Model(ABC):
     """A package that answers."""
 
     package: Package
-    tokenizer: TextTokenizer
     provider: Provider
 
     @property
@@ -49,6 +48,13 @@ class Model(ABC):
     @abstractmethod
     def warm_up(self) -> None:
         """Run its graphs over a few lengths; ``PackageError`` where an answer is not of the form it must have."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextModel(Model):
+    """A package that reads text."""
+
+    tokenizer: TextTokenizer
 
 
 def open_session(package: Package, provider: Provider, precision: str, role: Role = "model") -> Session:

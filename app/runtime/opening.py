@@ -1,4 +1,4 @@
-"""Opens a package as what its task makes it: one that classifies, quotes or writes."""
+"""Opens a package as what its task makes it: one that classifies, quotes, writes or turns numbers to numbers."""
 
 from app.modelpack.store import Package
 from app.runtime.classifier import Classifier
@@ -6,6 +6,7 @@ from app.runtime.extractor import Extractor
 from app.runtime.model import Model
 from app.runtime.providers import Provider
 from app.runtime.summarizer import Summarizer
+from app.runtime.tensors import TensorModel
 
 
 def open_model(package: Package, provider: Provider, precision: str = "auto") -> Model:
@@ -15,5 +16,7 @@ def open_model(package: Package, provider: Provider, precision: str = "auto") ->
             return Extractor.open(package, provider, precision)
         case "summarize":
             return Summarizer.open(package, provider, precision)
+        case "tensor":
+            return TensorModel.open(package, provider, precision)
         case _:
             return Classifier.open(package, provider, precision)

@@ -8,13 +8,16 @@ import numpy.typing as npt
 import onnxruntime
 
 from app.errors import InferenceFailed, PackageError
-from app.modelpack.manifest import Graph, Tensor
+from app.modelpack.manifest import Graph
+from app.modelpack.tensors import DTYPES, Tensor
 from app.runtime.placement import RECORD, placed, refuse_fallback
 from app.runtime.providers import Provider
 from app.runtime.widths import rung
 
 Array = npt.NDArray[Any]
-_DTYPES = {"tensor(int64)": "int64", "tensor(float)": "float32"}
+_ONNX_NAMES = {"float32": "float", "float64": "double"}
+_DTYPES = {f"tensor({_ONNX_NAMES.get(name, name)})": name for name in DTYPES}
+"""The runtime's names of the types that a package may have, with numpy's."""
 
 
 class Session:
@@ -57,22 +60,24 @@ class Session:
 
     def _open(self, raw: bytes) -> Any:
         graph, provider = self._graph, self._provider
-        options = _options(self._intra_op_threads)
-        if provider.device == "cuda":
-            options.add_session_config_entry(RECORD, "1")
-        try:
-            session = onnxruntime.InferenceSession(
-                raw,
-                options,
-                providers=list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"])),
-            )
-        except Exception as broken:  # ONNX Runtime's exceptions share no base class
-            raise PackageError(graph.file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
+        session = opened(graph.file, raw, provider, self._intra_op_threads)
         _same(graph.file, "input", session.get_inputs(), graph.inputs)
         _same(graph.file, "output", session.get_outputs(), graph.outputs)
         if provider.device == "cuda":
             refuse_fallback(graph.file, placed(session), provider.onnx_name)
         return session
+
+
+def opened(file: str, raw: bytes, provider: Provider, intra_op_threads: int = 1) -> Any:
+    """Return ONNX Runtime's session over the graph in ``raw``; ``PackageError`` where it cannot be opened."""
+    options = _options(intra_op_threads)
+    if provider.device == "cuda":
+        options.add_session_config_entry(RECORD, "1")
+    names = list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"]))
+    try:
+        return onnxruntime.InferenceSession(raw, options, providers=names)
+    except Exception as broken:  # ONNX Runtime's exceptions share no base class
+        raise PackageError(file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
 
 
 def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Array]:
@@ -105,11 +110,21 @@ def _options(intra_op_threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
+def dtype_of(argument: Any) -> str:
+    """Return numpy's name of the type of an input or output of a session, the runtime's own where it has none."""
+    return _DTYPES.get(argument.type, str(argument.type))
+
+
 def _same(file: str, side: str, have: Sequence[Any], want: Sequence[Tensor]) -> None:
-    found = [
-        Tensor(name=t.name, dtype=_DTYPES.get(t.type, t.type), axes=list(t.shape)) for t in have if t.type in _DTYPES
-    ]
-    shown = [f"{t.name} {_DTYPES.get(t.type, t.type)}{list(t.shape)}" for t in have]
-    expected = [f"{t.name} {t.dtype}{t.axes}" for t in want]
-    if len(found) != len(have) or found != list(want):
+    if len(have) != len(want) or not all(map(_fits, have, want)):
+        shown = [f"{t.name} {dtype_of(t)}{list(t.shape)}" for t in have]
+        expected = list(map(str, want))
         raise PackageError(file, f"{side}s {shown}", f"{side}s {expected}, as the manifest says")
+
+
+def _fits(have: Any, want: Tensor) -> bool:
+    """Tell whether a session's input or output is what a manifest says; an axis without a name may have any there."""
+    if (have.name, dtype_of(have), len(have.shape)) != (want.name, want.dtype, len(want.axes)):
+        return False
+    pairs = zip(have.shape, want.axes, strict=True)
+    return all(size == axis or (size is None and isinstance(axis, str)) for size, axis in pairs)

@@ -15,7 +15,7 @@ from app.modelpack import manifest as schema
 from app.modelpack.manifest import Role
 from app.modelpack.store import Package
 from app.modelpack.summaries import Generation, KindName
-from app.runtime.model import Model, open_session
+from app.runtime.model import TextModel, open_session
 from app.runtime.providers import Provider
 from app.runtime.session import Array, Session
 
@@ -52,7 +52,7 @@ class Stepped(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Summarizer(Model):
+class Summarizer(TextModel):
     """A package of the task ``summarize``."""
 
     encoder: Session
@@ -75,7 +75,7 @@ class Summarizer(Model):
             precision = "auto"
         encoder = open_session(package, provider, precision, "encoder")
         stepper = open_session(package, provider, precision, "step")
-        model = cls(package, package.tokenizer(), provider, encoder, stepper)
+        model = cls(package, provider, package.tokenizer(), encoder, stepper)
         model.warm_up()
         return model
 

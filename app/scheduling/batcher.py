@@ -21,7 +21,7 @@ from app.runtime.widths import rung
 from app.scheduling.admission import Admission, Patience
 from app.scheduling.estimate import RunCosts
 from app.scheduling.policy import PRIORITIES, Budget, Priority, due
-from app.scheduling.queue import Job, Row, Waiting
+from app.scheduling.queue import Job, Row, Waiting, joining_of
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
 
 Answer = tuple[npt.NDArray[Any], ...]
@@ -29,7 +29,10 @@ Answer = tuple[npt.NDArray[Any], ...]
 
 
 class Lane(Hashable, Protocol):
-    """What may run together: rows of one model that ask for the same outputs."""
+    """What may run together: rows of one model that ask for the same outputs.
+
+    One whose rows are not padded to the longest says so by ``joining``, one of ``app.scheduling.policy.Joining``.
+    """
 
     @property
     def model(self) -> str:
@@ -294,10 +297,10 @@ class Batcher:
     def _run(self, post: _Post, rows: list[Row]) -> None:
         """Run a batch; where it fails, run it again in halves, so that one bad row does not fail its neighbours."""
         lane: Any = rows[0].job.lane
-        width = rung(max(row.length for row in rows))
+        width, cells = _size(lane, rows)
         started = self._clock()
         try:
-            work = Work(lane, lane.model, lane.version, len(rows) * width)
+            work = Work(lane, lane.model, lane.version, cells)
             with self._watchdog.over(work, partial(self._hung, post, work, rows)):
                 answers = _answers(lane, rows)
         except GivenUp:
@@ -313,7 +316,7 @@ class Batcher:
         tokens = sum(row.length for row in rows)
         forecast_s = self._costs.seconds(lane, len(rows), width)
         self._costs.observe(lane, len(rows), width, ended - started)
-        batch = Batch(lane, len(rows), tokens, len(rows) * width, started, ended, forecast_s)
+        batch = Batch(lane, len(rows), tokens, cells, started, ended, forecast_s)
         self._tell(self._done, rows, answers, batch)
 
     def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
@@ -382,6 +385,15 @@ class Batcher:
         if rows:
             self._observer.dropped(reason, rows)
             self._observer.queue(self._waiting.rows, self._waiting.tokens)
+
+
+def _size(lane: Lane, rows: list[Row]) -> tuple[int, int]:
+    """Return how wide each row of a batch runs, as the longest or the mean where they are not padded, and its cells."""
+    tokens = sum(row.length for row in rows)
+    if joining_of(lane) != "padded":
+        return -(-tokens // len(rows)), tokens
+    width = rung(max(row.length for row in rows))
+    return width, len(rows) * width
 
 
 def _answers(lane: Lane, rows: list[Row]) -> Sequence[Answer]:

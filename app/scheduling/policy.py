@@ -22,8 +22,11 @@ BATCH_TURN = 8
 PATIENCE_S = 1.0
 """A deadline further off than this counts as so far off: nobody is overtaken by who comes later than that."""
 
+Joining = Literal["padded", "end to end", "alone"]
+"""How rows of a lane run together: each padded to the longest, laid end to end as they are, or not at all."""
+
 Seconds = Callable[[int, int], float]
-"""What a batch of so many rows, padded to such a width, is forecast to take."""
+"""What a batch of so many rows, of such a width each, is forecast to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,17 @@ class Budget:
     max_cells: int
     max_rows: int
     max_padding_share: float
+    joining: Joining = "padded"
+
+    def width(self, rows: int, longest: int, tokens: int) -> int:
+        """Return how wide each of ``rows`` rows runs, of ``tokens`` tokens in all: as the longest, or their mean."""
+        return rung(longest) if self.joining == "padded" else -(-tokens // rows)
 
     def allows(self, rows: int, longest: int, tokens: int) -> bool:
         """Tell whether ``rows`` rows of ``tokens`` tokens in all, the longest of ``longest``, may run together."""
-        cells = rows * rung(longest)
+        if self.joining == "alone":
+            return rows == 1
+        cells = rows * rung(longest) if self.joining == "padded" else tokens
         return rows <= self.max_rows and cells <= self.max_cells and cells - tokens <= self.max_padding_share * cells
 
     def full_rows(self, width: int) -> int:
@@ -74,22 +84,22 @@ def neighbours(
     turn it is would miss its deadline for the sake of its neighbours.
     """
     low, high = first, first + 1
-    tokens, width = lengths[first], rung(lengths[first])
-    takes = seconds(1, width) if seconds else 0.0
+    tokens = longest = lengths[first]
+    takes = seconds(1, budget.width(1, longest, tokens)) if seconds else 0.0
     if takes > within_s:
         within_s = float("inf")  # it is late whoever joins it
     while high - low < budget.max_rows:
         for below in _nearer_first(lengths, low, high, first):
             length = lengths[low - 1] if below else lengths[high]
-            wide = width if below else rung(length)
+            most = longest if below else length
             rows = high - low + 1
-            if not budget.allows(rows, wide, tokens + length):
+            if not budget.allows(rows, most, tokens + length):
                 continue
-            took = seconds(rows, wide) if seconds else 0.0
+            took = seconds(rows, budget.width(rows, most, tokens + length)) if seconds else 0.0
             if seconds and (took > within_s or took - takes > seconds(1, rung(length))):
                 continue
             low, high = (low - 1, high) if below else (low, high + 1)
-            tokens, width, takes = tokens + length, wide, took
+            tokens, longest, takes = tokens + length, most, took
             break
         else:
             break

@@ -20,7 +20,7 @@ from functools import partial
 from app.errors import QueueFull
 from app.runtime.widths import rung
 from app.scheduling.estimate import RunCosts
-from app.scheduling.policy import BATCH_TURN, PRIORITIES, Budget, Priority, due, neighbours, turn
+from app.scheduling.policy import BATCH_TURN, PRIORITIES, Budget, Joining, Priority, due, neighbours, turn
 
 _SHORT_ABOUT_S = 1.0
 """How long after the last short row came a thread is still kept free of long ones."""
@@ -228,7 +228,7 @@ class Waiting:
             return [], []
         job, mine = first.job, self._classes[first.job.priority]
         lane = mine.lanes[job.lane]
-        budget = self._share()
+        budget = self._share(job.lane)
         seconds = partial(self._costs.seconds, job.lane)
         at = bisect_left(lane, _by_length(first), key=_by_length)
         start = max(0, at - budget.max_rows)  # no batch reaches further
@@ -275,11 +275,20 @@ class Waiting:
         rows = self._budget.full_rows(width)
         return self._costs.seconds(lane, rows, width) / rows
 
-    def _share(self) -> Budget:
-        """Return the budget, cut so that other idle threads get their part of a short queue."""
+    def _share(self, lane: Hashable) -> Budget:
+        """Return the budget of a lane, cut so that other idle threads get their part of a short queue."""
         idle = max(1, self._idle)
         fair = -(-self.rows // idle)
-        return self._budget if fair >= self._budget.max_rows else replace(self._budget, max_rows=fair)
+        budget, joining = self._budget, joining_of(lane)
+        if fair >= budget.max_rows and joining == budget.joining:
+            return budget
+        return replace(budget, max_rows=min(fair, budget.max_rows), joining=joining)
+
+
+def joining_of(lane: Hashable) -> Joining:
+    """Return how a lane's rows run together, as its ``joining`` says; ``padded`` where it says nothing."""
+    joining: Joining = getattr(lane, "joining", "padded")
+    return joining
 
 
 def _by_length(row: Row) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision
-from app.modelpack.manifest import Tensor as TensorSpec
+from app.modelpack.tensors import Tensor as TensorSpec
 from training.export import OPSET
 from training.extractive.config import ExtractConfig
 from training.extractive.train import load_network

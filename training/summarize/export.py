@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision, Role
-from app.modelpack.manifest import Tensor as TensorSpec
+from app.modelpack.tensors import Tensor as TensorSpec
 from training.halves import halve
 from training.models.pointer import PARTS, PointerGenerator
 from training.models.pointer_step import PointerStep, Stepped

@@ -36,7 +36,7 @@ def test_the_tiny_package_has_a_valid_manifest() -> None:
     ("edit", "found", "expected"),
     [
         pytest.param(
-            lambda m: m.update(schema_version=4), "schema_version is 4", "schema version 3", id="unknown schema"
+            lambda m: m.update(schema_version=5), "schema_version is 5", "schema version 4", id="unknown schema"
         ),
         pytest.param(lambda m: m.pop("labels"), "labels is absent", "required", id="missing field"),
         pytest.param(lambda m: m.update(colour="red"), "colour is 'red'", "not permitted", id="unknown field"),

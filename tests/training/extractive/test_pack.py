@@ -25,7 +25,7 @@ def test_the_package_quotes_one_of_a_texts_own_sentences_and_nothing_of_none(quo
     assert quoted in {"It rained for 5 days.", "In Oslo, Ann opens the old bridge.", "The mayor said little."}
     assert nothing == ""
     assert model.manifest.extraction is not None
-    assert model.manifest.schema_version == 3
+    assert model.manifest.schema_version == 4
 
 
 def test_a_summary_is_in_the_documents_order(quoting_run: QuotingRun) -> None:

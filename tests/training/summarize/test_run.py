@@ -207,7 +207,7 @@ def test_a_step_of_a_row_does_not_know_its_neighbours(writers: Mapping[str, Summ
 
 def test_the_package_says_what_it_is(run: TinyRun) -> None:
     manifest = json.loads((run.package / "manifest.json").read_text("utf-8"))
-    assert manifest["schema_version"] == 3
+    assert manifest["schema_version"] == 4
     assert {graph["file"] for graph in manifest["graphs"]} == set(FILES.values())
     assert manifest["generation"]["kinds"]["dialogue"]["id"] == vocabulary.KIND_IDS["dialogue"]
     assert [one["data"] for one in manifest["evaluation"]] == ["tiny-news", "tiny-chats"]
