@@ -1,4 +1,4 @@
-"""The command ``sluice``: serve, predict, models, install, keys."""
+"""The command ``sluice``: serve, predict, models, install, wrap, keys."""
 
 import asyncio
 import sys
@@ -15,12 +15,14 @@ from app.api.catalogue import describe
 from app.api.predict import answer_body
 from app.api.summarize import answer_body as summary_body
 from app.corpus.command import Wanted, predict_file
-from app.errors import PackageError, RequestError, StartupError
+from app.errors import InvalidRequest, PackageError, RequestError, StartupError
 from app.exchange import Query
 from app.keys.command import app as keys
 from app.main import Parts
 from app.modelpack.install import install as put_in_place
 from app.modelpack.manifest import CLASSIFYING, Classifying, Task
+from app.runtime.wrapping import Wish as Wrapping
+from app.runtime.wrapping import wrap as wrap_graph
 from app.settings import Settings, load_settings, unknown_variables
 from app.summarizing.wishes import Wish
 
@@ -131,12 +133,47 @@ def install(
     typer.echo(f"{settings.models_dir / name / str(version)}: in place; POST /admin/reload or SIGHUP opens it")
 
 
+@app.command()
+def wrap(
+    graph: Annotated[Path, typer.Argument(help="ONNX file of numbers to numbers.")],
+    *,
+    name: Annotated[str, typer.Option(help="What the package is to be called.")],
+    version: Annotated[int, typer.Option(min=1, help="Its version.")] = 1,
+    int8: Annotated[Path | None, typer.Option(help="The same graph in int8, for the CPU.")] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="AXIS=SIZE that the graph runs with; default found by trying.")
+    ] = None,
+    description: Annotated[str, typer.Option(help="One line for those who read the listing.")] = "",
+    models_dir: ModelsDir = None,
+) -> None:
+    """Make a package of the task tensor from a bare ONNX file, and put it among the models in one step."""
+    settings = _settings(models_dir=models_dir)
+    try:
+        sizes = dict(map(_axis_and_size, size or ()))
+        manifest = wrap_graph(graph, settings.models_dir, Wrapping(name, version, description, sizes), int8)
+    except (PackageError, OSError) as error:
+        _give_up(error)
+    batched = "batched" if manifest.tensors is not None and manifest.tensors.batched else "one request a run"
+    first = manifest.graphs[0]
+    typer.echo(f"takes {', '.join(map(str, first.inputs))}; gives {', '.join(map(str, first.outputs))}; {batched}")
+    typer.echo(f"{settings.models_dir / name / str(version)}: in place; POST /admin/reload or SIGHUP opens it")
+
+
+def _axis_and_size(given: str) -> tuple[str, int]:
+    axis, _, size = given.rpartition("=")
+    if not axis or not (size.isascii() and size.isdigit() and int(size)):
+        _give_up(StartupError(f"--size is {given!r}; expected AXIS=SIZE, as in steps=16"))
+    return axis, int(size)
+
+
 async def _predict(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:
     """Write each line's answer in order; return how many had none."""
     failed = 0
     parts = Parts(settings)
     async with parts.running() as service:
         asked = task or (service.registry.task_of(model) if model is not None else None) or "sentiment"
+        if asked == "tensor":
+            raise InvalidRequest("the task is tensor, numbers to numbers; expected one that reads text")
         for first in range(0, len(lines), settings.max_items):
             answers = await _answers(parts, lines[first : first + settings.max_items], model, asked)
             failed += len(answers["errors"])
