@@ -1,6 +1,6 @@
 """Rows that come as numbers and not as text: the same queue, batches and graphs, without tokenizing or heads."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,11 @@ from app.metrics import Metrics
 from app.modelpack.summaries import KindName
 from app.runtime.classifier import Classifier
 from app.runtime.extractor import Extractor, Scored
-from app.runtime.model import Model
+from app.runtime.model import Model, TextModel
 from app.runtime.roster import Draft
+from app.runtime.session import Array
 from app.runtime.summarizer import Summarizer
+from app.runtime.tensors import TensorModel
 from app.scheduling.batcher import Answer, Batcher, Lane
 from app.scheduling.decoder import Decoder, Order
 from app.scheduling.haste import UNHURRIED, Haste
@@ -46,7 +48,7 @@ class Rows:
     ids: Ids
     lens: Ids
 
-    def checked(self, model: Model, max_items: int, max_tokens: int) -> list[Ids]:
+    def checked(self, model: TextModel, max_items: int, max_tokens: int) -> list[Ids]:
         """Return each row without its padding; ``InvalidInference`` names what ``model`` cannot read."""
         rows, width = self.ids.shape
         if rows > max_items:
@@ -100,6 +102,18 @@ class Arrays:
         written = await self._decoder.submit(model, orders, self._timeout_s(terms))
         self._count(model, len(checked))
         return written.summaries
+
+    async def tensors(self, model: TensorModel, given: Mapping[str, Array], terms: Terms) -> Answer:
+        """Return the graph's outputs in its order; ``given`` has every input, of its type and number of axes."""
+        block = model.block(given)
+        if block.rows > self._settings.max_items:
+            raise TooManyItems(f"the inputs have {block.rows} rows; expected at most {self._settings.max_items}")
+        if block.numbers > self._settings.max_tensor_numbers:
+            raise TooManyItems(
+                f"the inputs have {block.numbers} numbers; expected at most {self._settings.max_tensor_numbers}"
+            )
+        (answer,) = await self._run(model, model.lane(block), [block], block.rows, terms)
+        return answer
 
     async def _run(self, model: Model, lane: Lane, rows: Sequence[Sized], items: int, terms: Terms) -> list[Answer]:
         terms.take(items, sum(map(len, rows)))

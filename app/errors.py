@@ -14,7 +14,7 @@
     └── RequestError            a whole request is refused: HTTP status and stable code
         ├── Unauthorized, Forbidden
         ├── MalformedHttp, MalformedEncoding, MalformedJson
-        ├── InvalidRequest, InvalidInference, UnsupportedMediaType
+        ├── InvalidRequest, InvalidInference, NotFinite, UnsupportedMediaType
         ├── RouteNotFound, MethodNotAllowed, ModelNotFound
         ├── ChangeRefused
         ├── HeadTooSlow, HeadersTooLarge, BodyTooSlow, BodyTooLarge, TooManyItems, ItemsFailed, StreamIdle
@@ -259,6 +259,12 @@ class ItemsFailed(InvalidRequest):
         self.code = error.code
         others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         super().__init__(f"text.{index}: {error}{others}")
+
+
+class NotFinite(RequestError):
+    """An output has infinite numbers, or such as are none, for which JSON has no form."""
+
+    status, code = 422, "not_finite"
 
 
 class QueueFull(RequestError):

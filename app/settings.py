@@ -125,6 +125,9 @@ class Settings(BaseSettings):
         description="Connections of a process; beyond, idle ones are closed; a new one gets 503 where all are busy.",
     )
     max_items: int = Field(128, ge=1, description="Texts in one request; more gets 413.")
+    max_tensor_numbers: int = Field(
+        1 << 20, ge=1, description="Numbers in all inputs of one request to a package of numbers; more gets 413."
+    )
     max_item_chars: int = Field(100_000, ge=1, description="Characters in one text; more is that item's text_too_long.")
     max_sentences: int = Field(
         256, ge=1, description="Sentences of one text that get a label of their own; the rest of the text is left out."

@@ -87,7 +87,7 @@ def _version(number: int, entry: Entry, trouble: str | None) -> dict[str, Any]:
         "precision": entry.precision,
         "provider": entry.provider.device,
         "provider_note": entry.provider.note,
-        "max_tokens": entry.manifest.limits.max_tokens,
+        "max_tokens": entry.manifest.its_limits and entry.manifest.its_limits.max_tokens,
         "calibration": entry.manifest.calibration and entry.manifest.calibration.model_dump(mode="json"),
         "evaluation": [figures.model_dump(mode="json") for figures in entry.manifest.evaluation],
     }

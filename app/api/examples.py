@@ -91,6 +91,8 @@ _ERRORS = {
     "headers_too_large": "the request's line and headers have 20480 bytes; expected at most 16384",
     "too_many_connections": "4096 connections are busy, as many as are taken; come back later",
     "malformed_json": "the body is not JSON: EOF while parsing an object at line 1 column 1",
+    "not_finite": "output 'y' has numbers that JSON has no form for (NaN or infinite); expected it to be asked for in "
+    "binary, by binary_data",
     "invalid_inference": "input 'text' is FP32; expected BYTES",
     "invalid_request": "inputs is missing; expected a text or a list of texts",
     "unsupported_media_type": "Content-Type is 'text/plain'; expected application/json",

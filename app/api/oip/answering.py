@@ -19,6 +19,7 @@ from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.runtime.snapshot import Pick
 from app.runtime.summarizer import Summarizer
+from app.runtime.tensors import TensorModel
 from app.runtime.traffic import Version
 from app.service import Service
 from app.summarizing.journey import Summaries
@@ -52,10 +53,18 @@ class Answering:
         signature = signature_for(picked.model, asked.inputs)
         given = signature.bind(asked.inputs)
         wanted = signature.select(asked.outputs)
-        if TEXT in given:
+        if isinstance(picked.model, TensorModel):
+            found = await self._numbers(picked.model, given, terms)
+        elif TEXT in given:
             return await self._texts(asked, picked, given[TEXT], wanted)
-        found = await self._rows(picked.model, _rows(given), asked.parameters, terms)
+        else:
+            found = await self._rows(picked.model, _rows(given), asked.parameters, terms)
         return _inferred(asked, picked, found, wanted)
+
+    async def _numbers(self, model: TensorModel, given: dict[str, Tensor], terms: Terms) -> list[Tensor]:
+        arrays = {name: tensor.array for name, tensor in given.items()}
+        answer = await self._arrays.tensors(model, arrays, terms)
+        return [numbers(spec.name, array) for spec, array in zip(model.outputs, answer, strict=True)]
 
     async def _texts(self, asked: Inference, picked: Pick, tensor: Tensor, wanted: Sequence[str]) -> Inferred:
         texts: list[str] = tensor.array.ravel().tolist()

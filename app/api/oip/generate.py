@@ -17,7 +17,7 @@ from app.api.oip.wire import parse, refuse_media_type
 from app.api.oip.wish import wish_of
 from app.api.trace import trace_of
 from app.errors import InvalidInference
-from app.modelpack.manifest import CLASSIFYING
+from app.modelpack.manifest import SUMMARIZING
 from app.summarizing.wishes import Delta, Summarized, SummaryReply, Wish
 
 Said = Delta | SummaryReply
@@ -61,7 +61,7 @@ async def _read(answering: Answering, request: Request, name: str, version: str 
     refuse_media_type(request)
     answering.service.refuse_unless_ready()  # before the body is read: it would be read for nothing
     model = answering.model(name, version)
-    if model.manifest.task in CLASSIFYING:
+    if model.manifest.task not in SUMMARIZING:
         raise InvalidInference(f"model {name!r} is for {model.manifest.task}; expected one that writes or quotes")
     asked = parse(GenerateRequest, await request.body())
     trace.items, trace.model = 1, model.name

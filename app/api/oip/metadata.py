@@ -4,9 +4,9 @@ from typing import Any
 
 from app import __version__
 from app.api.oip.signature import Port, Signature, signatures
-from app.modelpack.manifest import Manifest
 from app.runtime.model import Model
 from app.runtime.registry import Registry
+from app.runtime.tensors import TensorModel
 
 EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics", "generate")
 PLATFORM = "onnx_onnxv1"
@@ -27,7 +27,7 @@ def of_model(registry: Registry, model: Model) -> dict[str, Any]:
         "platform": PLATFORM,
         "inputs": _ports([(one, port) for one in known for port in one.inputs]),
         "outputs": _ports([(one, port) for one in known for port in one.outputs]),
-        "parameters": _parameters(model.manifest, known),
+        "parameters": _parameters(model, known),
     }
 
 
@@ -57,7 +57,8 @@ def _ports(found: list[tuple[Signature, Port]]) -> list[dict[str, Any]]:
     ]
 
 
-def _parameters(manifest: Manifest, known: tuple[Signature, ...]) -> dict[str, Any]:
+def _parameters(model: Model, known: tuple[Signature, ...]) -> dict[str, Any]:
+    manifest = model.manifest
     names = {
         one.name: {
             "inputs": [port.name for port in one.inputs],
@@ -66,6 +67,9 @@ def _parameters(manifest: Manifest, known: tuple[Signature, ...]) -> dict[str, A
         for one in known
     }
     told: dict[str, Any] = {"task": manifest.task, "description": manifest.description, "signatures": names}
+    if isinstance(model, TensorModel):
+        axes = {one.name: one.axes for one in (*model.inputs, *model.outputs)}
+        return told | {"batched": model.tensors.batched, "axes": axes}
     told |= {"languages": manifest.languages, "max_tokens": manifest.limits.max_tokens}
     told |= {"vocab_size": manifest.tokenizer.vocab_size, "pad_id": manifest.tokenizer.pad_id}
     return told | ({"labels": manifest.labels} if manifest.labels else {})

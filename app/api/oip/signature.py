@@ -1,18 +1,20 @@
-"""What a package takes and gives under the protocol: texts, and the same as token ids.
+"""What a package takes and gives under the protocol: texts, and the same as token ids; or what its graph does.
 
-A package has several signatures. A request keeps to one of them, told by the names of its inputs.
+A package that reads text has several signatures. A request keeps to one of them, told by the names of its inputs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.api.oip.tensor import BYTES, Tensor
+from app.api.oip.tensor import BYTES, Tensor, datatype_of
 from app.errors import InvalidInference
 from app.modelpack.manifest import Manifest
+from app.modelpack.tensors import Tensor as Spec
 from app.runtime.classifier import Classifier
 from app.runtime.extractor import Extractor
 from app.runtime.model import Model
 from app.runtime.summarizer import Summarizer
+from app.runtime.tensors import TensorModel
 
 ANY = -1
 """A size that varies."""
@@ -36,7 +38,7 @@ class Port:
         if tensor.datatype != self.datatype:
             raise InvalidInference(f"input {self.name!r} is {tensor.datatype}; expected {self.datatype}")
         have = tensor.array.shape
-        if self.name == TEXT and have[1:] == (1,):
+        if self.datatype == BYTES and have[1:] == (1,):
             have = have[:1]  # one text a row, as some clients write it
         if len(have) != len(self.shape) or any(
             want not in (ANY, size) for want, size in zip(self.shape, have, strict=True)
@@ -83,6 +85,8 @@ def signatures(model: Model) -> tuple[Signature, ...]:
             return _QUOTING
         case Summarizer():
             return _WRITING
+        case TensorModel():
+            return (Signature("tensors", _ports(model.inputs), _ports(model.outputs)),)
         case _:
             raise TypeError(f"This is a bug: no signature for {type(model).__name__}")
 
@@ -98,6 +102,13 @@ def signature_for(model: Model, inputs: Sequence[Tensor]) -> Signature:
             return one
     expected = " or ".join(str([port.name for port in one.inputs]) for one in known)
     raise InvalidInference(f"inputs are {names}; expected {expected} for model {model.name!r}")
+
+
+def _ports(tensors: Sequence[Spec]) -> tuple[Port, ...]:
+    return tuple(
+        Port(one.name, datatype_of(one.dtype), tuple(ANY if isinstance(axis, str) else axis for axis in one.axes))
+        for one in tensors
+    )
 
 
 _TEXTS = (Port(TEXT, BYTES, (ANY,)),)

@@ -85,6 +85,8 @@ def of_bytes(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Tens
     wanted = count * _NUMBERS[datatype].itemsize
     if len(raw) != wanted:
         raise InvalidInference(f"input {name!r} has {len(raw)} bytes; expected {wanted} for {datatype}{list(shape)}")
+    if datatype == "BOOL" and raw.strip(b"\0\1"):
+        raise InvalidInference(f"input {name!r} has bytes beyond 1; expected 0 or 1 for each BOOL")
     return Tensor(name, datatype, np.frombuffer(raw, _NUMBERS[datatype]).reshape(shape))
 
 

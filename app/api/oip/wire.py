@@ -7,6 +7,7 @@ order of the JSON's, each as long as its parameter ``binary_data_size`` says.
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import orjson
 from fastapi import Request
 from fastapi.responses import Response
@@ -17,7 +18,7 @@ from app.api.oip.exchange import Inference, Inferred
 from app.api.oip.schemas import InferenceRequest, RequestInput
 from app.api.oip.tensor import Tensor, of_bytes, of_values, to_bytes
 from app.api.trace import trace_of
-from app.errors import InvalidInference, MalformedJson, UnsupportedMediaType
+from app.errors import InvalidInference, MalformedJson, NotFinite, UnsupportedMediaType
 
 HEADER = "inference-header-content-length"
 _BINARY_TYPE = "application/octet-stream"
@@ -83,14 +84,14 @@ def read(request: Request, body: bytes, model: str, version: str | None) -> Aske
 
 
 def write(found: Inferred, asked: Asked) -> Response:
-    """Return the answer, with the outputs in binary that were asked for so."""
+    """Return the answer, outputs in binary where that was asked for; ``NotFinite`` where JSON cannot hold one."""
     outputs, behind = [], []
     for tensor in found.outputs:
         if tensor.name in asked.binary or (asked.binary_default and asked.inference.outputs is None):
             behind.append(to_bytes(tensor))
             outputs.append(_described(tensor) | {"parameters": {"binary_data_size": len(behind[-1])}})
         else:
-            outputs.append(_described(tensor) | {"data": tensor.array.ravel().tolist()})
+            outputs.append(_described(tensor) | {"data": _values(tensor)})
     body: dict[str, Any] = {"model_name": found.model, "model_version": found.version}
     body |= {"id": found.id} if found.id else {}
     body |= {"parameters": dict(found.parameters)} if found.parameters else {}
@@ -99,6 +100,16 @@ def write(found: Inferred, asked: Asked) -> Response:
         return json_response(body)
     head = orjson.dumps(body)
     return Response(b"".join([head, *behind]), 200, {HEADER: str(len(head))}, _BINARY_TYPE)
+
+
+def _values(tensor: Tensor) -> list[Any]:
+    if tensor.array.dtype.kind == "f" and not np.isfinite(tensor.array).all():
+        raise NotFinite(
+            f"output {tensor.name!r} has numbers that JSON has no form for (NaN or infinite); "
+            "expected it to be asked for in binary, by binary_data"
+        )
+    values: list[Any] = tensor.array.ravel().tolist()
+    return values
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:
