@@ -19,6 +19,7 @@ from app.control import Answered, Asked, Decide, Done, Link, Opened, Prepare, Vo
 from app.errors import ChangeRefused, RequestError
 from app.modelpack.store import survey
 from app.runtime.changes import Change, Plan, action
+from app.runtime.traffic import Traffic
 
 log = structlog.get_logger("sluice")
 
@@ -40,13 +41,14 @@ class Conductor:
         stopping: Callable[[], bool],
         tend: Callable[[list[Connection], float], None],
         prepare_s: float = _PREPARE_S,
+        traffic: Mapping[str, Traffic] | None = None,
     ) -> None:
-        """Be ready for workers.
+        """Be ready for workers; ``traffic``: how requests are shared out at the start.
 
         ``stopping`` tells that the supervisor is to end, which no change may hold up. ``tend`` waits until one of these
         pipes has something to say, or for so long, and sees to whatever else the supervisor has to.
         """
-        self._plan = Plan(opened=survey(root))
+        self._plan = Plan(opened=survey(root), traffic=traffic or {})
         self._stopping = stopping
         self._tend = tend
         self._prepare_s = prepare_s

@@ -186,6 +186,8 @@ class Control:
         before = self._registry.now
         self._registry.commit(prepared)
         self._presence.follow(before, prepared.snapshot)
+        for name, reason in prepared.ended.items():
+            log.warning("shadow_ended", model=name, reason=reason)
         self._changed()
 
     def _refused(self, change: Change, error: RequestError) -> None:

@@ -36,6 +36,7 @@ from app.runtime.registry import Registry
 from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
+from app.runtime.traffic import Shadow, Traffic
 from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
@@ -45,6 +46,7 @@ from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
 from app.service import Service
 from app.settings import Settings, load_settings
+from app.shadow import Shadows, Unseen
 from app.summarizing.journey import Summaries
 
 log = structlog.get_logger("sluice")
@@ -137,7 +139,9 @@ class Parts:
             watchdog=self._watchdog,
         )
         self.metrics.slots.set(settings.max_slots)
-        self.service = Service(self.registry, settings, self.metrics, self._batching(settings.cache_bytes))
+        self._shadows = _shadows(settings, provider, self.registry, self.metrics, self._batcher)
+        batching = self._batching(settings.cache_bytes)
+        self.service = Service(self.registry, settings, self.metrics, batching, self._shadows)
         self.control = Control(self.registry, self.metrics, self._learn, self.service.tell_ready, link)
         self.repository = Repository(self.control)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
@@ -156,6 +160,7 @@ class Parts:
         until it is ready: it shares its socket with others that are, and would answer 503 in their place.
         """
         self._start()
+        self._shadows.start()
         opening = asyncio.create_task(self.open())
         if self._has_siblings:
             await opening
@@ -209,6 +214,7 @@ class Parts:
                     await self.control.reload()
 
     async def _close(self) -> None:
+        await self._shadows.close()
         self.metrics.registry.settle()  # other processes may still tell of it
         await asyncio.to_thread(self._decoder.close)
         await asyncio.to_thread(self._batcher.close)
@@ -261,6 +267,28 @@ def _grpc(
     return running
 
 
+def _shadows(settings: Settings, provider: Provider, registry: Registry, metrics: Metrics, callers: Batcher) -> Shadows:
+    """Return what tries candidates, which has a thread and a watchdog of its own: a candidate may hang.
+
+    Such a hang is counted with the others and does not make the service unready.
+    """
+    watchdog = Watchdog(settings.watchdog_ms / 1000, HangObserver(metrics, lambda _: None))
+    batcher = Batcher(
+        threads=1,
+        budget=_budget(settings, provider),
+        max_queue_tokens=settings.max_queue_tokens,
+        observer=Unseen(),
+        watchdog=watchdog,
+    )
+    timeout_s = settings.timeout_ms / 1000
+    return Shadows(registry, metrics, callers=callers, batcher=batcher, watchdog=watchdog, timeout_s=timeout_s)
+
+
+def traffic_of(settings: Settings) -> dict[str, Traffic]:
+    """Return how requests are shared out at the start."""
+    return {name: Traffic(shadow=Shadow(its.version, its.share)) for name, its in settings.shadows.items()}
+
+
 def _budget(settings: Settings, provider: Provider) -> Budget:
     cells, rows = settings.max_batch_cells, settings.max_batch_rows
     if provider.device == "cuda":
@@ -277,4 +305,5 @@ def _provider(settings: Settings) -> Provider:
 def _registry(settings: Settings, provider: Provider) -> Registry:
     if not settings.models_dir.is_dir():
         raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
-    return Registry(settings.models_dir, partial(open_model, provider=provider, precision=settings.precision))
+    open_package = partial(open_model, provider=provider, precision=settings.precision)
+    return Registry(settings.models_dir, open_package, traffic_of(settings))

@@ -22,6 +22,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from app.measures.batches import BatchMeasures, ModelSeries
 from app.measures.buckets import PACKAGE
 from app.measures.requests import RequestMeasures
+from app.measures.shadows import ShadowMeasures
 from app.measures.summaries import FINISHES, SummaryMeasures, WriterSeries
 from app.measures.versions import VersionMeasures
 from app.sharing import Processes, Together, restarts_in
@@ -31,7 +32,7 @@ NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
 
 
-class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures):
+class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, ShadowMeasures):
     """The service's metrics in a registry of their own, so that two services in one process do not collide."""
 
     def __init__(self, version: str, shared_dir: Path | None = None) -> None:
@@ -46,6 +47,7 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures):
         BatchMeasures.__init__(self, r)
         SummaryMeasures.__init__(self, r)
         VersionMeasures.__init__(self, r)
+        ShadowMeasures.__init__(self, r)
         self.worker_restarts = restarts_in(r)
         self.ready = Gauge(
             "sluice_ready", "1 while every worker takes requests.", multiprocess_mode="livemin", registry=r

@@ -55,6 +55,14 @@ class Presence:
         for name in before.traffic.keys() | now.traffic.keys():
             self._share(before, name, of_now=False)
             self._share(now, name, of_now=True)
+        self._follow_shadows(before, now)
+
+    def _follow_shadows(self, before: Snapshot, now: Snapshot) -> None:
+        for name, (_, shadow) in before.candidates.items():
+            self._metrics.shadow_share.labels(name, str(shadow.version)).set(0)
+        for name, (_, shadow) in now.candidates.items():
+            self._metrics.of_shadow(name, str(shadow.version))
+            self._metrics.shadow_share.labels(name, str(shadow.version)).set(shadow.share)
 
     def _came(self, model: Model) -> None:
         name, version, task = model.name, model.version, model.manifest.task

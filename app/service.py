@@ -30,6 +30,7 @@ from app.runtime.snapshot import Pick
 from app.scheduling.batcher import Answer, Answers
 from app.scheduling.haste import Haste
 from app.settings import Settings
+from app.shadow import Shadows
 from app.tasks.classify import classified, token_weights
 from app.text.sentences import Sentence, sentences
 from app.together import together
@@ -73,7 +74,9 @@ class Job:
 class Service:
     """Answers queries with the models of a registry through one batcher."""
 
-    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batching) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings, metrics: Metrics, batcher: Batching, shadows: Shadows
+    ) -> None:
         self.registry = registry
         self.metrics = metrics
         self.phase: Phase = "starting"
@@ -82,6 +85,7 @@ class Service:
         self._settings = settings
         self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
+        self._shadows = shadows
 
     def leave(self) -> None:
         """Tell balancers to send no more; what comes all the same, because they do not know yet, is answered."""
@@ -228,8 +232,7 @@ class Service:
             return
         rows = [tokens.ids for item in ready for tokens in _all_tokens(item)]
         await self._take(query, "tokens", sum(map(len, rows)))
-        lane = model.explained if query.explain else model.plain
-        answers = await self._submit(query, lane, rows)
+        answers = await self._submit(query, model.explained if query.explain else model.plain, rows)
         self._collect(task, query, ready, answers, reply)
 
     def _collect(self, task: Task, query: Query, items: list[_Item], answers: Answers, reply: Reply) -> None:
@@ -241,6 +244,8 @@ class Service:
             reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
         self.metrics.answered(model.name, model.version, task).inc(len(items))
         self.metrics.count_aliases(model.name, model.version, [item.alias for item in items])
+        if self.phase == "ready":
+            self._shadows.consider(task, query, reply.results[-len(items) :], answers)
 
     async def _take(self, query: Query, unit: Unit, count: int) -> None:
         """Use up the caller's allowance; ``RateLimited`` where it does not hold as much and nobody would wait."""
@@ -255,11 +260,10 @@ class Service:
                 return
 
     async def _submit(self, query: Query, lane: GraphLane, rows: list[Ids]) -> Answers:
-        haste = query.haste
-        timeout_s = _PATIENCE_S if query.patient else self._left_s(haste)
+        timeout_s = _PATIENCE_S if query.patient else self._left_s(query.haste)
         while True:
             try:
-                return await self._batcher.submit(lane, rows, timeout_s, priority=haste.priority)
+                return await self._batcher.submit(lane, rows, timeout_s, priority=query.haste.priority)
             except (QueueFull, WaitTooLong):
                 if not query.patient:
                     raise
@@ -315,20 +319,18 @@ class Service:
 
 
 def _all_tokens(item: _Item) -> list[Tokens]:
-    whole = [item.tokens] if item.tokens is not None else []
-    return whole + [tokens for _, tokens in item.parts]
+    return ([item.tokens] if item.tokens is not None else []) + [tokens for _, tokens in item.parts]
 
 
 def _result(item: _Item, query: Query, answers: list[Answer]) -> Result:
     labels, temperature = item.model.manifest.labels, item.model.temperature
     whole, *parts = (classified(answer[0], labels, temperature) for answer in answers)
     tokens = _all_tokens(item)[0]
-    package = item.model.package
     result = Result(
         index=item.index,
         text=item.text,
-        model=package.name,
-        version=package.version,
+        model=item.model.package.name,
+        version=item.model.package.version,
         language=item.language,
         tokens=len(tokens.ids),
         truncated=tokens.truncated,

@@ -3,19 +3,37 @@
 A setting ``x`` is the variable ``SLUICE_X``; docs/settings.md lists them. Nothing else here reads the environment.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
 
 PREFIX = "SLUICE_"
 _FOREIGN = {"SLUICE_DATA", "SLUICE_RUNS"}
 """Variables of the training side, which may stand in the same environment."""
+
+
+def _decoded(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as broken:
+        raise PydanticCustomError("json", "expected JSON ({why})", {"why": str(broken)}) from broken
+
+
+class ShadowSetting(BaseModel):
+    """A version that is asked a share of its package's texts too."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    version: Annotated[int, Field(ge=1)]
+    share: Annotated[float, Field(gt=0, le=1)]
 
 
 class Settings(BaseSettings):
@@ -45,6 +63,10 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="Folder of the model packages, models/<name>/<version>.")
     watch_models: bool = Field(
         False, description="Open packages that come below models_dir, and close those that go, as a reload does."
+    )
+    shadows: Annotated[dict[str, ShadowSetting], NoDecode, BeforeValidator(_decoded)] = Field(
+        {},
+        description='Versions that are asked a share of the texts too, unseen: {"name": {"version": 4, "share": 0.1}}.',
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where graphs run; auto takes CUDA where it is installed, cuda insists on it."
@@ -150,7 +172,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as broken:
         first = broken.errors(include_url=False)[0]
-        name = f"{PREFIX}{str(first['loc'][0]).upper()}"
+        setting, *within = map(str, first["loc"])
+        name = f"{PREFIX}{'.'.join([setting.upper(), *within])}"
         message = first["msg"][:1].lower() + first["msg"][1:]
         raise SettingsError(f"{name} is {first['input']!r}; {message}") from broken
 

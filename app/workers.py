@@ -23,7 +23,7 @@ from app.conductor import Conductor
 from app.control import Link
 from app.errors import SettingsError, StartupError
 from app.handover import Dispatch, Door, Lane
-from app.main import create_app
+from app.main import create_app, traffic_of
 from app.modelpack.watch import Watch
 from app.runtime.changes import Reload
 from app.server import SIGNALS, run
@@ -104,7 +104,9 @@ class _Supervisor:
         self._dispatch = Dispatch(listener, lambda: list(self._lanes.values()))
         self._restarts = count_restarts(settings.metrics_dir)
         self._stopping = _Stop()
-        self._conductor = Conductor(settings.models_dir, lambda: self._stopping.asked, self._tend)
+        self._conductor = Conductor(
+            settings.models_dir, lambda: self._stopping.asked, self._tend, traffic=traffic_of(settings)
+        )
         self._watch = Watch(settings.models_dir)
 
     def run(self) -> None:

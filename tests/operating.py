@@ -53,10 +53,20 @@ class Operator:
         return self.must(answer)
 
 
-def louder(root: Path, version: int, name: str = "tiny", source: Path = TINY, place: Path | None = None) -> Path:
+def louder(
+    root: Path,
+    version: int,
+    name: str = "tiny",
+    source: Path = TINY,
+    place: Path | None = None,
+    *,
+    factor: float | None = None,
+    mark: str = "",
+) -> Path:
     """Write a version whose scores are its own: its logits are scaled by a factor that depends on the version.
 
-    ``place``: where to, in place of its folder below ``root``.
+    ``place``: where to, in place of its folder below ``root``. ``factor``: another; below 0 the labels change.
+    ``mark``: a text that its graphs hold, by which a fault finds them.
     """
     folder = copy_package(source, place or root, name, version)
     for file in ("model.onnx", "model.int8.onnx"):
@@ -65,8 +75,9 @@ def louder(root: Path, version: int, name: str = "tiny", source: Path = TINY, pl
             for at, output in enumerate(node.output):
                 if output == "logits":
                     node.output[at] = "quiet_logits"
-        factor = numpy_helper.from_array(np.array(0.05 + 0.01 * version, np.float32), "factor")
-        model.graph.initializer.append(factor)
+        scale = np.array(0.05 + 0.01 * version if factor is None else factor, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(scale, "factor"))
+        model.producer_name = mark
         model.graph.node.append(helper.make_node("Mul", ["quiet_logits", "factor"], ["logits"]))
         write_file(folder, file, model.SerializeToString())
     return folder

@@ -56,6 +56,7 @@ SCOPES: dict[str, RouteScope] = {
     "/admin/models/{name}/versions/{version}/load": "admin",
     "/admin/models/{name}/versions/{version}/unload": "admin",
     "/admin/models/{name}/aliases": "admin",
+    "/admin/models/{name}/shadow": "admin",
     "/metrics": "metrics",
     "/health/live": OPEN,
     "/health/ready": OPEN,

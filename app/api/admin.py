@@ -6,21 +6,22 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.api.admin_schemas import AliasesRequest, ChangeReport, version_of
+from app.api.admin_schemas import AliasesRequest, ChangeReport, ShadowRequest, version_of
 from app.api.body import json_response
 from app.api.examples import answers
 from app.api.predict import refuse_media_type
 from app.api.schemas import parse_request
 from app.control import Control, Report, told
-from app.runtime.changes import Change, Load, Reload, SetAliases, Unload
-from app.runtime.traffic import Alias
+from app.runtime.changes import Change, Load, Reload, SetAliases, SetShadow, Unload
+from app.runtime.traffic import Alias, Shadow
 
 PREFIX = "/admin"
 RELOAD = f"{PREFIX}/reload"
 LOAD = f"{PREFIX}/models/{{name}}/versions/{{version}}/load"
 UNLOAD = f"{PREFIX}/models/{{name}}/versions/{{version}}/unload"
 ALIASES = f"{PREFIX}/models/{{name}}/aliases"
-PATHS = (RELOAD, LOAD, UNLOAD, ALIASES)
+SHADOW = f"{PREFIX}/models/{{name}}/shadow"
+PATHS = (RELOAD, LOAD, UNLOAD, ALIASES, SHADOW)
 STATUSES = (400, 404, 405, 409, 413, 415, 422, 500)
 """What they answer beside 200."""
 
@@ -53,6 +54,12 @@ def router(control: Control) -> APIRouter:
         aliases = {name: Alias(its.version, its.weight) for name, its in asked.aliases.items()}
         return await answer(SetAliases(request.path_params["name"], aliases))
 
+    async def set_shadow(request: Request) -> Response:
+        refuse_media_type(request)
+        its = parse_request(ShadowRequest, await request.body()).shadow
+        shadow = Shadow(its.version, its.share) if its is not None else None
+        return await answer(SetShadow(request.path_params["name"], shadow))
+
     def add(
         method: str,
         path: str,
@@ -83,6 +90,14 @@ def router(control: Control) -> APIRouter:
         _ALIASES,
         **_body(AliasesRequest, _STABLE),
     )
+    add(
+        "PUT",
+        SHADOW,
+        set_shadow,
+        "Let a candidate answer a share of a package's texts too, unseen",
+        _SHADOW,
+        **_body(ShadowRequest, _CANDIDATE),
+    )
     return routes
 
 
@@ -101,6 +116,13 @@ _ALIASES = (
 )
 _STABLE = {"aliases": {"stable": {"version": 3, "weight": 95}, "canary": {"version": 4, "weight": 5}}}
 
+_SHADOW = (
+    "Once a request has its answer, its texts are put to the candidate as well, as far as no caller waits; the metrics "
+    "say how often the two agree, and nobody is given the candidate's answers. `null` ends it; it ends by itself when "
+    "the candidate is closed. For packages that classify. The same X-Request-Key is always of the share, or never."
+)
+_CANDIDATE = {"shadow": {"version": 4, "share": 0.1}}
+
 
 def _place(request: Request) -> tuple[str, int]:
     return request.path_params["name"], version_of(request.path_params["version"])
@@ -110,7 +132,7 @@ def _report(report: Report) -> dict[str, Any]:
     return {"workers": report.workers, **told(report.outcome)}
 
 
-def _body(form: type[AliasesRequest], example: dict[str, Any]) -> dict[str, Any]:
+def _body(form: type[AliasesRequest | ShadowRequest], example: dict[str, Any]) -> dict[str, Any]:
     return {
         "requestBody": {"required": True, "content": _json({"schema": form.model_json_schema(), "example": example})}
     }

@@ -34,6 +34,25 @@ class AliasesRequest(BaseModel):
     aliases: Annotated[dict[AliasName, AliasSetting], Field(max_length=_MAX_ALIASES)]
 
 
+class ShadowValue(BaseModel):
+    """A candidate, and how much of the traffic it is asked too."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    version: Annotated[int, Field(ge=1)] = Field(description="The candidate: a version that is open.")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Share of the requests that name no version by number, 1 for all."
+    )
+
+
+class ShadowRequest(BaseModel):
+    """A package's shadow; null ends it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    shadow: ShadowValue | None
+
+
 class Refusal(BaseModel):
     """A package that was not opened; what served before serves on."""
 

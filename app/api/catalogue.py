@@ -59,7 +59,9 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:
         ],
     }
     options = manifest and _options(manifest)
-    return listing | ({"options": options} if options else {})
+    candidate = registry.now.candidates.get(name)
+    shadow = candidate and {"version": candidate.shadow.version, "share": candidate.shadow.share}
+    return listing | ({"options": options} if options else {}) | ({"shadow": shadow} if shadow else {})
 
 
 def _options(manifest: Manifest) -> dict[str, Any]:

@@ -210,6 +210,13 @@ class AliasInfo(BaseModel):
     weight: float = Field(description="Its part of the requests that name no version, beside the others' weights.")
 
 
+class ShadowInfo(BaseModel):
+    """A version that is asked a share of the texts too, unseen."""
+
+    version: int
+    share: float
+
+
 class ModelInfo(BaseModel):
     """A package with all its versions; task, languages and labels are those of the version served by default."""
 
@@ -225,6 +232,7 @@ class ModelInfo(BaseModel):
     options: dict[str, Any] | None = Field(
         None, description="What POST /v1/summarize may be asked of it: each option's min, max and default."
     )
+    shadow: ShadowInfo | None = Field(None, description="Present where a candidate is tried beside the others.")
 
 
 class ModelList(BaseModel):

@@ -8,7 +8,7 @@ from app.measures.buckets import PACKAGE
 from app.tally import Tallies
 
 STATES = ("ready", "failed", "unloaded")
-ACTIONS = ("load", "unload", "reload", "aliases")
+ACTIONS = ("load", "unload", "reload", "aliases", "shadow")
 CHANGES = ("done", "refused")
 
 

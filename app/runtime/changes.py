@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.modelpack.store import Key
-from app.runtime.traffic import Alias, Traffic
+from app.runtime.traffic import Alias, Shadow, Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,20 @@ class SetAliases:
     aliases: Mapping[str, Alias]
 
 
-Change = Load | Unload | Reload | SetAliases
+@dataclass(frozen=True, slots=True)
+class SetShadow:
+    """Let a candidate answer a share of the package's texts too, unseen; ``None`` ends that."""
+
+    name: str
+    shadow: Shadow | None
+
+
+Change = Load | Unload | Reload | SetAliases | SetShadow
 
 
 def action(change: Change) -> str:
     """Return the change's name, for logs and metrics."""
-    return "aliases" if isinstance(change, SetAliases) else type(change).__name__.lower()
+    return type(change).__name__.lower().removeprefix("set")
 
 
 @dataclass(frozen=True, slots=True)

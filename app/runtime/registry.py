@@ -7,17 +7,17 @@ when the last of them is done.
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import ChangeRefused, ModelNotFound, PackageError
-from app.modelpack.manifest import Task
+from app.modelpack.manifest import CLASSIFYING, Task
 from app.modelpack.store import Key, Package, Refused, folder_of, open_package, survey
-from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, Unload
+from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, SetShadow, Unload
 from app.runtime.model import Model
 from app.runtime.snapshot import Entry, Pick, Snapshot
 from app.runtime.threads import usable_cores
-from app.runtime.traffic import LATEST, Alias, Traffic, Version
+from app.runtime.traffic import LATEST, Alias, Shadow, Traffic, Version
 
 UNLOADED = "an operator has unloaded it"
 _GONE = "its folder is gone, and stays open because of what names it: {}"
@@ -30,6 +30,8 @@ class Prepared:
 
     snapshot: Snapshot
     outcome: Outcome
+    ended: Mapping[str, str] = field(default_factory=dict)
+    """Why shadows end with it, by package."""
 
 
 @dataclass(slots=True)
@@ -45,16 +47,23 @@ class _Draft:
 
     def prepared(self) -> Prepared:
         outcome = Outcome(tuple(self.loaded), tuple(self.unloaded), self.refused)
-        return Prepared(Snapshot(self.entries, self.traffic, self.troubles), outcome)
+        traffic, ended = _without_idle_shadows(self.entries, self.traffic)
+        return Prepared(Snapshot(self.entries, traffic, self.troubles), outcome, ended)
 
 
 class Registry:
     """The present snapshot, and how the next one comes about."""
 
-    def __init__(self, root: Path, open_package: Callable[[Package], Model]) -> None:
-        """``open_package`` opens a verified package, on the provider and at the precision of the caller's choice."""
+    def __init__(
+        self, root: Path, open_package: Callable[[Package], Model], traffic: Mapping[str, Traffic] | None = None
+    ) -> None:
+        """``open_package`` opens a verified package, on the provider and at the precision of the caller's choice.
+
+        ``traffic``: how requests are shared out at the start.
+        """
         self._root = root
         self._open_package = open_package
+        self._first_traffic = dict(traffic or {})
         self.now = Snapshot()
 
     def open_all(self, plan: Plan | None = None) -> None:
@@ -63,12 +72,12 @@ class Registry:
 
     def prepare_all(self, plan: Plan | None = None) -> Prepared:
         """Open what ``open_all`` does, without putting it in place."""
-        if plan is None:
-            return Prepared(Snapshot(self._all_opened(dict.fromkeys(survey(self._root)))), Outcome())
-        entries = self._all_opened(plan.opened)
+        entries = self._all_opened(dict.fromkeys(survey(self._root)) if plan is None else plan.opened)
+        plan = plan or Plan(traffic=self._first_traffic)
         entries |= {key: Refused(*key, reason) for key, reason in plan.refused.items()}
         entries |= {key: Refused(*key, UNLOADED, "unloaded") for key in plan.unloaded}
-        return Prepared(Snapshot(entries, plan.traffic), Outcome())
+        traffic, ended = _without_idle_shadows(entries, plan.traffic)
+        return Prepared(Snapshot(entries, traffic), Outcome(), ended)
 
     def prepare(self, change: Change) -> Prepared:
         """Make ready what ``change`` asks for: open, verify and warm up, beside what serves.
@@ -86,7 +95,10 @@ class Registry:
                 self._reload(draft, name)
             case SetAliases(name, aliases):
                 self._check_aliases(name, aliases)
-                draft.traffic[name] = Traffic(dict(aliases))
+                draft.traffic[name] = replace(self._traffic(name), aliases=dict(aliases))
+            case SetShadow(name, shadow):
+                self._check_shadow(name, shadow)
+                draft.traffic[name] = replace(self._traffic(name), shadow=shadow)
         return draft.prepared()
 
     def commit(self, prepared: Prepared) -> None:
@@ -232,6 +244,11 @@ class Registry:
     def _traffic(self, name: str) -> Traffic:
         return self.now.traffic.get(name, Traffic())
 
+    def _check_shadow(self, name: str, shadow: Shadow | None) -> None:
+        self.versions(name)
+        if shadow is not None and (why := _unfit(self.now.entries, name, shadow)):
+            raise ChangeRefused(f"no shadow: {why}")
+
     def _check_aliases(self, name: str, aliases: Mapping[str, Alias]) -> None:
         versions = self.versions(name)
         for alias, its in aliases.items():
@@ -241,6 +258,31 @@ class Registry:
             if its.version is not None and not isinstance(versions.get(its.version), Model):
                 opened = sorted(number for number, entry in versions.items() if isinstance(entry, Model))
                 raise ChangeRefused(f"alias {alias!r} names version {its.version}, not open; expected one of {opened}")
+
+
+def _without_idle_shadows(
+    entries: Mapping[Key, Entry], traffic: Mapping[str, Traffic]
+) -> tuple[dict[str, Traffic], dict[str, str]]:
+    """Return the traffic without shadows whose candidate cannot answer, and why of each."""
+    kept, ended = dict(traffic), {}
+    for name, its in traffic.items():
+        if its.shadow is not None and (why := _unfit(entries, name, its.shadow)):
+            kept[name], ended[name] = replace(its, shadow=None), why
+    return kept, ended
+
+
+def _unfit(entries: Mapping[Key, Entry], name: str, shadow: Shadow) -> str | None:
+    """Return why a version cannot be a package's candidate, ``None`` where it can."""
+    entry = entries.get((name, shadow.version))
+    if not isinstance(entry, Model):
+        opened = sorted(key[1] for key, other in entries.items() if key[0] == name and isinstance(other, Model))
+        return f"version {shadow.version} of model {name!r} is not open; expected one of {opened}"
+    if entry.manifest.task not in CLASSIFYING:
+        return (
+            f"model {name!r} is for {entry.manifest.task}; expected one that classifies: its labels are compared, and "
+            "two summaries of a text are seldom the same"
+        )
+    return None
 
 
 def _shown(key: Key) -> str:

@@ -8,7 +8,7 @@ from app.modelpack.manifest import TASKS, Task
 from app.modelpack.store import Key, Refused
 from app.runtime.changes import Plan
 from app.runtime.model import Model
-from app.runtime.traffic import LATEST, Alias, Traffic, Version
+from app.runtime.traffic import LATEST, Alias, Shadow, Traffic, Version
 
 Entry = Model | Refused
 
@@ -18,6 +18,13 @@ class Pick(NamedTuple):
 
     model: Model
     alias: str | None = None
+
+
+class Candidate(NamedTuple):
+    """A model that is tried beside the one that answers, and how much of its package's texts it gets."""
+
+    model: Model
+    shadow: Shadow
 
 
 class Snapshot:
@@ -37,6 +44,12 @@ class Snapshot:
         self.troubles = dict(troubles or {})
         self.ready = [entry for entry in self if isinstance(entry, Model)]
         self.refused = [entry for entry in self if isinstance(entry, Refused)]
+        self.candidates = {
+            model.name: Candidate(model, its.shadow)
+            for model in self.ready
+            if (its := self.traffic.get(model.name)) and its.shadow and its.shadow.version == model.package.version
+        }
+        """Of each package that has a shadow."""
         self._defaults = _defaults(self.ready)
         self._languages = {task: sorted(code for of, code in self._defaults if of == task) for task in TASKS}
 

@@ -1,4 +1,4 @@
-"""Which version of a package answers whom: aliases and their weights.
+"""Which version of a package answers whom: aliases, their weights, and a candidate that is only tried beside.
 
 An alias names a version; ``latest``, which needs no setting, names the highest that is open. Requests that name neither
 version nor alias are shared out among the aliases that have a weight. Without weights ``stable`` answers them where it
@@ -27,10 +27,26 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """A candidate that is asked a share of the texts too, and whose answers nobody is given."""
+
+    version: int
+    share: float
+
+    def takes(self, name: str, key: str) -> bool:
+        """Tell whether a request to package ``name`` is of the share: of the same key always or never.
+
+        A larger share takes all that a smaller one does.
+        """
+        return chance(name, "its shadow", key) <= self.share
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """How the requests to one package are shared out."""
 
     aliases: Mapping[str, Alias] = field(default_factory=dict)
+    shadow: Shadow | None = None
 
     def alias_for(self, name: str, key: str) -> str | None:
         """Return the alias that answers a request to package ``name``; ``None`` where none is set for it.

@@ -10,12 +10,12 @@ import pytest
 
 from app.errors import ChangeRefused, ModelNotFound, ModelUnavailable, RequestError
 from app.modelpack.store import survey
-from app.runtime.changes import Change, Load, Plan, Reload, SetAliases, Unload
+from app.runtime.changes import Change, Load, Plan, Reload, SetAliases, SetShadow, Unload
 from app.runtime.registry import Registry
 from app.runtime.snapshot import Snapshot
-from app.runtime.traffic import Alias
+from app.runtime.traffic import Alias, Shadow, Traffic
 from tests.app.runtime.test_registry import registry
-from tests.packages import copy_tiny
+from tests.packages import SUMMARIES, copy_package, copy_tiny
 
 
 @pytest.fixture
@@ -101,6 +101,44 @@ def test_what_cannot_be_is_refused_and_changes_nothing(two: Registry, tmp_path: 
     assert "alias 'latest' names version 1; expected no version" in refuse(two, aliases(latest=1))
     assert "alias 'stable' names version None; expected a version" in refuse(two, aliases(stable=None))
     assert "'nobody' is not here" in refuse(two, SetAliases("nobody", {}))
+    assert "'nobody' is not here" in refuse(two, SetShadow("nobody", Shadow(1, 0.5)))
+    reason = "no shadow: version 3 of model 'tiny' is not open; expected one of [1, 2]"
+    assert refuse(two, SetShadow("tiny", Shadow(3, 0.5))) == reason
+    copy_package(SUMMARIES, tmp_path, "writer")
+    make(two, Load("writer"))
+    assert "is for summarize; expected one that classifies" in refuse(two, SetShadow("writer", Shadow(1, 0.5)))
+
+
+def test_a_shadow_stands_beside_aliases_and_ends_when_its_candidate_is_closed(two: Registry) -> None:
+    make(two, SetShadow("tiny", Shadow(2, 0.5)))
+    snapshot = make(two, aliases(stable=1))
+    assert snapshot.candidates["tiny"] == (two.get("sentiment", "tiny", 2), Shadow(2, 0.5))
+    assert two.pick("sentiment", "tiny").alias == "stable", "a shadow answers nobody"
+    make(two, Load("tiny", 2))
+    assert two.now.candidates["tiny"].model is two.get("sentiment", "tiny", 2), "opened anew it is tried on"
+    prepared = two.prepare(Unload("tiny", 2))
+    assert prepared.ended == {"tiny": "version 2 of model 'tiny' is not open; expected one of [1]"}
+    two.commit(prepared)
+    assert two.now.candidates == {}
+    assert two.now.traffic["tiny"] == Traffic({"stable": Alias(1, 1.0)})
+    make(two, Load("tiny", 2))
+    assert two.now.candidates == {}, "what has ended does not come back by itself"
+
+
+def test_a_shadow_ends_when_asked_and_when_its_folder_is_gone(two: Registry, tmp_path: Path) -> None:
+    make(two, SetShadow("tiny", Shadow(1, 0.5)))
+    assert make(two, SetShadow("tiny", None)).candidates == {}
+    make(two, SetShadow("tiny", Shadow(1, 0.5)))
+    shutil.rmtree(tmp_path / "tiny" / "1")
+    assert make(two, Reload()).candidates == {}
+
+
+def test_traffic_given_at_the_start_holds_but_for_shadows_that_cannot_be(two: Registry, tmp_path: Path) -> None:
+    given = {"tiny": Traffic(shadow=Shadow(1, 0.5)), "other": Traffic(shadow=Shadow(1, 0.5))}
+    started = Registry(tmp_path, two._open_package, given)
+    prepared = started.prepare_all()
+    assert prepared.ended == {"other": "version 1 of model 'other' is not open; expected one of []"}
+    assert set(prepared.snapshot.candidates) == {"tiny"}
 
 
 def test_a_folder_that_is_empty_by_mistake_closes_nothing(two: Registry, tmp_path: Path) -> None:
@@ -135,6 +173,7 @@ def test_a_process_that_starts_later_comes_up_with_the_same(two: Registry, tmp_p
     (copy_tiny(tmp_path, version=3) / "model.onnx").unlink()
     make(two, Reload())
     make(two, aliases(stable=1))
+    make(two, SetShadow("tiny", Shadow(1, 0.5)))
     make(two, Unload("tiny", 2))
     copy_tiny(tmp_path, version=4)
     plan: Plan = pickle.loads(pickle.dumps(two.now.plan))  # noqa: S301 - as it passes between processes

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from app.runtime.traffic import Alias, Traffic, chance
+from app.runtime.traffic import Alias, Shadow, Traffic, chance
 
 KEYS = [f"user-{at}" for at in range(4000)]
 
@@ -51,3 +51,17 @@ def test_a_chance_is_even_and_never_zero() -> None:
     assert min(found) > 0
     assert max(found) <= 1
     assert sum(found) / len(found) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_shadow_takes_its_share_of_the_keys_and_a_larger_one_those_and_more() -> None:
+    few, many = ({key for key in KEYS if Shadow(2, share).takes("m", key)} for share in (0.1, 0.3))
+    assert len(few) / len(KEYS) == pytest.approx(0.1, abs=0.02)
+    assert len(many) / len(KEYS) == pytest.approx(0.3, abs=0.03)
+    assert few < many
+    assert all(Shadow(2, 1.0).takes("m", key) for key in KEYS)
+
+
+def test_a_shadow_takes_as_much_of_what_an_alias_gets_as_of_all() -> None:
+    canary = [key for key, alias in shares(stable=50, canary=50).items() if alias == "canary"]
+    taken = sum(Shadow(2, 0.2).takes("m", key) for key in canary)
+    assert taken / len(canary) == pytest.approx(0.2, abs=0.04)
