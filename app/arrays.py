@@ -22,6 +22,7 @@ from app.scheduling.decoder import Decoder, Order
 from app.scheduling.haste import UNHURRIED, Haste
 from app.settings import Settings
 from app.tasks.generate import Options, Summary
+from app.tasks.numerals import Numerals
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -98,7 +99,8 @@ class Arrays:
         checked = rows.checked(model, self._settings.max_items, model.manifest.limits.max_tokens)
         free = not model.generation.digit_ids_only_copied
         terms.take(len(checked), sum(map(len, checked)))
-        orders = [Order(Draft(row, kind, free), options) for row in checked]
+        numerals = [None if free else Numerals(row, model.signs) for row in checked]
+        orders = [Order(Draft(row, kind, free), options, own) for row, own in zip(checked, numerals, strict=True)]
         written = await self._decoder.submit(model, orders, self._timeout_s(terms))
         self._count(model, len(checked))
         return written.summaries

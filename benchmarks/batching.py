@@ -36,7 +36,7 @@ def _batch(model: Summarizer, batch: Sequence[Order], until: float) -> int:
     roster = Roster(model, longest.beams, longest.candidates)
     searches = Searches(roster, longest.beams, model.bos_id, model.eos_id)
     for order in batch:
-        searches.join(order.draft, longest)
+        searches.join(order.draft, longest, order.numerals)
     steps = 0
     while time.perf_counter() < until and steps < max(wanted):
         _raise(searches.advance())

@@ -9,6 +9,7 @@ from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
 from app.scheduling.decoder import Order
 from app.tasks.generate import Options
+from app.tasks.numerals import Numerals
 from benchmarks.texts import texts
 
 _COUNT = 512
@@ -49,7 +50,9 @@ def mixed(model: Summarizer, beams: int, seed: int = 20261121) -> Work:
             coverage_penalty=generation.coverage_penalty,
             block_ngram=generation.block_ngram,
         )
-        orders.append(Order(Draft(tokens.ids, name, free=not generation.digit_ids_only_copied), options))
+        free = not generation.digit_ids_only_copied
+        numerals = None if free else Numerals(tokens.ids, model.signs, cut=tokens.truncated)
+        orders.append(Order(Draft(tokens.ids, name, free=free), options, numerals))
         asked = {"method": "abstractive", "kind": name, "model": model.name, "beams": beams}
         bodies.append({"inputs": text, "min_tokens": count, "max_tokens": count, **asked})
     return Work(orders, bodies)

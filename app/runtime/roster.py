@@ -103,7 +103,8 @@ class Roster:
         self.width = 0
         self._lens: list[int] = []
         self._memory = self._keys = self._state = self._coverage = np.zeros((0, 0, 0), np.float32)
-        self._after = self._state, self._coverage  # what the last step led to
+        self._fed: dict[str, Array] = {}  # what the last step read
+        self._after = self._state, self._coverage  # what it led to
         self._ids = np.zeros((0, 0), np.int64)
         self._free = np.zeros(0, np.float32)
 
@@ -154,14 +155,18 @@ class Roster:
         if len(tokens) != self.rows:
             raise ValueError(f"This is a bug: tokens of {len(tokens)} rows, for {self.rows}")
         self._shrink()
-        feeds = self._feeds(tokens, banned)
-        try:
-            ids, logps, copied, state, coverage = self.writer.step(feeds)
-            found = Found(ids, logps, copied, coverage, {})
-        except Exception as broken:  # noqa: BLE001 - whatever it is, it is some row's answer
-            found, state = self._by_parts(feeds, broken)
+        self._fed = self._feeds(tokens, banned)
+        found, state = self._run(self._fed)
         self._after = state, found.coverage
         return found
+
+    def again(self, rows: Ids, banned: Ids) -> Found:
+        """Return what the last step would have found for rows int64[H] with others banned, int64[H, beams, N].
+
+        What ``follow`` goes on from is the same.
+        """
+        feeds = {name: array if name == "k" else array[rows] for name, array in self._fed.items()}
+        return self._run(feeds | {"banned": banned})[0]
 
     def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
         """Let each beam go on from the state that beam parents int64[rows, beams] of the last step led to.
@@ -210,12 +215,20 @@ class Roster:
             "k": self._k,  # [1]
         }
 
+    def _run(self, feeds: dict[str, Array]) -> tuple[Found, Floats]:
+        """Return what is found for the rows of ``feeds``, and the states after it."""
+        try:
+            ids, logps, copied, state, coverage = self.writer.step(feeds)
+        except Exception as broken:  # noqa: BLE001 - whatever it is, it is some row's answer
+            return self._by_parts(feeds, broken)
+        return Found(ids, logps, copied, coverage, {}), state
+
     def _by_parts(self, feeds: dict[str, Array], broken: Exception) -> tuple[Found, Floats]:
         """Run the halves of rows that failed together, and so on; return what is found, and the states after it."""
-        rows, beams, best = self.rows, self.beams, int(self._k[0])
+        rows, beams, best = len(feeds["tokens"]), self.beams, int(self._k[0])
         ids = np.zeros((rows, beams, best), np.int64)
         logps, copied = (np.zeros((rows, beams, best), np.float32) for _ in range(2))
-        state, coverage = self._state[:rows].copy(), self._coverage[:rows].copy()
+        state, coverage = feeds["state"].copy(), feeds["coverage"].copy()
         wholes: tuple[Array, ...] = ids, logps, copied, state, coverage
         failed: dict[int, Exception] = {}
 

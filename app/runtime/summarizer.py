@@ -13,6 +13,7 @@ import numpy.typing as npt
 from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.manifest import Role
+from app.modelpack.signs import Signs
 from app.modelpack.store import Package
 from app.modelpack.summaries import Generation, KindName
 from app.runtime.model import TextModel, open_session
@@ -59,9 +60,12 @@ class Summarizer(TextModel):
     stepper: Session
     pieces: list[str] = field(init=False)
     """Each id's piece, in order."""
+    signs: Signs = field(init=False)
+    """What each of them is in a numeral."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pieces", self.tokenizer.pieces())
+        object.__setattr__(self, "signs", Signs.of(self.pieces))
 
     @classmethod
     def open(cls, package: Package, provider: Provider, precision: str = "auto") -> Self:

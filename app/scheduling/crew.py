@@ -70,7 +70,7 @@ class _Team:
 
     def join(self, row: Row) -> None:
         """Read a row's text and take it in; raises what the encoder raises."""
-        self.searches.join(row.draft, row.options)
+        self.searches.join(row.draft, row.options, row.numerals)
         self.rows.append(row)
 
     def remove(self, at: int) -> None:
@@ -81,7 +81,7 @@ class _Team:
 
     def advance(self, turn: Turn) -> dict[int, End]:
         """Step all rows once; return those that are over. What is decided and listened for is told."""
-        listened = [(at, self.searches.length(at)) for at, row in enumerate(self.rows) if row.listened]
+        listened = [(at, self.searches.decided(at)) for at, row in enumerate(self.rows) if row.listened]
         try:
             ends = self.searches.advance()
         except Exception as broken:  # noqa: BLE001 - whatever it is, the futures must learn of it
@@ -89,9 +89,9 @@ class _Team:
         for at, before in reversed(listened):
             end = ends.get(at)
             if end is None:
-                turn.tokens.append((self.rows[at], self.searches.latest(at)))
-            elif not isinstance(end, Exception) and len(end.tokens) > before:
-                turn.tokens.append((self.rows[at], end.tokens[-1]))
+                turn.tokens += [(self.rows[at], token) for token in self.searches.since(at, before)]
+            elif not isinstance(end, Exception):
+                turn.tokens += [(self.rows[at], token) for token in end.tokens[before:]]
         return ends
 
 
@@ -143,7 +143,7 @@ class Crew:
                 if _nobody_waits(row, turn):
                     team.remove(at)
                 elif row.job.deadline <= now:
-                    begun = team.searches.length(at)
+                    begun = team.searches.decided(at)
                     turn.ends.append((row, team.searches.best(at, "deadline") if begun else too_late()))
                     team.remove(at)
         self._teams = [team for team in self._teams if team.rows]

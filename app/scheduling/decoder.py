@@ -23,6 +23,7 @@ from app.scheduling.forecast import Forecast
 from app.scheduling.slots import Held, Job, Room, Row, Slots
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
 from app.tasks.generate import Options, Summary, Token
+from app.tasks.numerals import Numerals
 
 OnToken = Callable[[int, Token], None]
 """Told on the event loop of each token of a beam of one as it is decided, with the place of its order in the job."""
@@ -37,6 +38,8 @@ class Order:
 
     draft: Draft
     options: Options
+    numerals: Numerals | None = None
+    """Those of the text, where they are to be written whole."""
 
 
 @dataclass(slots=True)
@@ -210,7 +213,7 @@ class Decoder:
         )
         for at, order in enumerate(orders):
             listened = on_token is not None and order.options.beams == 1
-            pending.rows.append(Row(pending, at, order.draft, order.options, listened=listened))
+            pending.rows.append(Row(pending, at, order.draft, order.options, order.numerals, listened=listened))
         return pending
 
     def _wake_soon(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from app.errors import QueueFull
 from app.runtime.roster import Draft, Writer
 from app.tasks.generate import Options
+from app.tasks.numerals import Numerals
 
 Lane = tuple[Writer, int]
 """A writer and a number of beams."""
@@ -33,6 +34,8 @@ class Row:
     index: int
     draft: Draft
     options: Options
+    numerals: Numerals | None = None
+    """Those of the text, where they are to be written whole."""
     listened: bool = False
     """Whether somebody listens for its tokens, which a beam of one decides one by one."""
     first: float = 0.0

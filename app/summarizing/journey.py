@@ -20,6 +20,7 @@ from app.summarizing.places import Places
 from app.summarizing.reading import Item, read, rewrite_chosen
 from app.summarizing.wishes import Delta, Quoted, Summarized, SummaryReply, Wish
 from app.tasks.extract import choose
+from app.tasks.numerals import Numerals
 from app.together import together
 
 _READ_INLINE_CHARS = 2_000
@@ -192,8 +193,10 @@ def _chars(items: list[Item]) -> int:
 def _order(item: Item, part: Part) -> Order:
     if item.options is None or item.plan.kind is None:
         raise TypeError("This is a bug: a part to be written without options")
-    free = not item.need_writer().generation.digit_ids_only_copied
-    return Order(part.draft(item.plan.kind, free=free), item.options)
+    writer = item.need_writer()
+    free = not writer.generation.digit_ids_only_copied
+    numerals = None if free else Numerals(part.tokens.ids, writer.signs, cut=part.tokens.truncated)
+    return Order(part.draft(item.plan.kind, free=free), item.options, numerals)
 
 
 def _keep_time(request: _Request, written: Written) -> None:

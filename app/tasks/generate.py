@@ -122,6 +122,12 @@ class Step(Protocol[SourceT_contra]):
     def step(self, tokens: Ids, banned: Ids) -> Found:
         """Return what follows tokens int64[R, K], and is none of banned int64[R, K, N] (``NOTHING`` bans nothing)."""
 
+    def again(self, rows: Ids, banned: Ids) -> Found:
+        """Return what the last step would have found for rows int64[H] with others banned, int64[H, K, N].
+
+        Row by row as it found it; what ``follow`` goes on from is the same.
+        """
+
     def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
         """Let each beam go on from the state that beam parents int64[R, K] of the last step led to.
 

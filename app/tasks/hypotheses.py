@@ -100,9 +100,9 @@ class Hypotheses:
             beam = int(self._parents[at, place, beam])
         return found[::-1]
 
-    def latest(self, at: int) -> Token:
-        """Return the last token of a row's first beam, which must have one."""
-        return self._token(at, int(self._lengths[at]) - 1, 0)
+    def since(self, at: int, first: int, end: int) -> list[Token]:
+        """Return the tokens from place ``first`` to before ``end`` of a beam of one."""
+        return [self._token(at, place, 0) for place in range(first, end)]
 
     def repeats(self, size: int) -> tuple[Ids, Ids]:
         """Return which tokens would repeat a run of ``size``: indexes int64[H] of beams, row by row, and their ids.

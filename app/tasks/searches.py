@@ -4,22 +4,34 @@ What is the same for every row of a step is done for all of them at once; Python
 ends. Greedy search is a beam of one. Every tie is decided: by the lower beam, then the lower id.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from app.tasks.generate import NOTHING, Floats, Found, Ids, Options, Reason, Step, Summary, Token
 from app.tasks.hypotheses import Hypotheses, Picked
+from app.tasks.numerals import Numerals
+from app.tasks.standings import Standings
 
 SourceT = TypeVar("SourceT")
 End = Summary | Exception
 
 _LEAST_COVERAGE = 1e-6
 """What a source position without any attention counts as, since the logarithm of 0 would rule the summary out."""
+
+
+class _Narrowed(NamedTuple):
+    """What a step found, as ``Found``, in arrays of our own."""
+
+    ids: Ids
+    logps: Floats
+    copied: Floats
+    coverage: Floats
+    failed: Mapping[int, Exception]
 
 
 @dataclass(slots=True)
@@ -42,24 +54,30 @@ class Searches(Generic[SourceT]):
         self._eos_id = eos_id
         self._searches: list[_Search] = []
         self._said = Hypotheses(beams)
+        self._standings = Standings(beams)
 
     @property
     def rows(self) -> int:
         """Texts whose search is not over."""
         return len(self._searches)
 
-    def join(self, source: SourceT, options: Options) -> None:
-        """Add a text as the last row; raises what the step raises, and then nothing has joined."""
+    def join(self, source: SourceT, options: Options, numerals: Numerals | None = None) -> None:
+        """Add a text as the last row; raises what the step raises, and then nothing has joined.
+
+        ``numerals``: those of the text, where they are to be written whole.
+        """
         if options.beams != self._beams:
             raise ValueError(f"This is a bug: {options.beams} beams among searches of {self._beams}")
         self._step.join(source)
         self._searches.append(_Search(options))
         self._said.join()
+        self._standings.join(numerals, options.max_tokens)
 
     def leave(self, at: int) -> None:
         """Forget row ``at``; the last row takes its place."""
         self._step.leave(at)
         self._said.leave(at)
+        self._standings.leave(at)
         self._searches[at] = self._searches[-1]
         self._searches.pop()
 
@@ -67,9 +85,16 @@ class Searches(Generic[SourceT]):
         """Return how many tokens are decided for each live beam of a row: the steps done."""
         return int(self._said.lengths[at])
 
-    def latest(self, at: int) -> Token:
-        """Return the last token of a row's best live hypothesis, which must have one; in a beam of one it is final."""
-        return self._said.latest(at)
+    def decided(self, at: int) -> int:
+        """Return how many tokens of a row's best live hypothesis are sure to stay, in a beam of one.
+
+        A numeral that has to go on is none of them: it is left out of a summary that is broken off there.
+        """
+        return self.length(at) - self._standings.unfinished(at, 0)
+
+    def since(self, at: int, first: int) -> list[Token]:
+        """Return the tokens from place ``first`` on that are decided in a beam of one."""
+        return self._said.since(at, first, self.decided(at))
 
     def advance(self) -> dict[int, End]:
         """Step all rows once; return the rows that are over, with their summaries or why they failed.
@@ -78,12 +103,14 @@ class Searches(Generic[SourceT]):
         """
         found = self._step.step(self._said.last(self._bos_id), self._banned())
         ends: dict[int, End] = dict(found.failed)
+        found = self._narrowed(found, ends)
         if (wrong := np.isnan(found.logps)).any():
             for at in np.flatnonzero(wrong.any((1, 2))).tolist():
                 ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
         picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)
         sources = self._step.follow(picked.parents, picked.tokens, picked.copied)
         self._said.extend(picked, sources)
+        self._standings.extend(picked.parents, picked.tokens)
         lengths = self._said.lengths.tolist()
         for at, search in enumerate(self._searches):
             if at not in ends and (lengths[at] == search.options.max_tokens or self._settled(at, search)):
@@ -106,7 +133,8 @@ class Searches(Generic[SourceT]):
             if logp > -inf
         ]
         beam = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
-        return Summary(self._said.tokens(at, beam), scores[beam], reason)
+        tokens = self._said.tokens(at, beam)
+        return Summary(tokens[: len(tokens) - self._standings.unfinished(at, beam)], scores[beam], reason)
 
     def _greedy(self, found: Found, ends: dict[int, End]) -> Picked:
         """Take each row's best token: as ``_several``, without its cost."""
@@ -159,8 +187,51 @@ class Searches(Generic[SourceT]):
         early = np.broadcast_to(np.array(ends, np.int64)[:, None], (rows, beams)).reshape(-1, 1)  # [R K, 1]
         sizes = [search.options.block_ngram for search in self._searches]
         columns = [early, *(self._repeats(size, sizes) for size in sorted({*sizes} - {0}))]  # [R K, N'] each
+        if self._standings.heeded:
+            columns.append(self._standings.banned.reshape(rows * beams, -1))
         banned = np.concatenate(columns, axis=1) if len(columns) > 1 else early  # [R K, N]
-        return banned.reshape(rows, beams, -1)
+        banned = banned.reshape(rows, beams, -1)
+        for at, beam, _, _ in self._standings.forced():
+            banned[at, beam] = NOTHING  # a numeral goes on, whatever it repeats
+        return banned
+
+    def _narrowed(self, found: Found, ends: dict[int, End]) -> Found:
+        """Leave of the candidates of each numeral that has to go on those with which it does, best first.
+
+        Those that the step did not find are asked for again, with all else banned: that is rare, and a list of all
+        that is banned too long for every such step.
+        """
+        forced = [one for one in self._standings.forced() if one[0] not in ends]
+        if not forced:
+            return found
+        narrowed = _Narrowed(found.ids.copy(), found.logps.copy(), found.copied.copy(), found.coverage, found.failed)
+        lacking = []
+        for at, beam, only, vocabulary in forced:
+            allowed = np.isin(narrowed.ids[at, beam], only)  # [k]
+            if allowed.sum() < min(len(only), len(allowed)):
+                lacking.append((at, beam, np.delete(np.arange(vocabulary), only)))
+                continue
+            order = (~allowed).argsort(kind="stable")  # [k]
+            for array in (narrowed.ids, narrowed.logps, narrowed.copied):
+                array[at, beam] = array[at, beam, order]
+            narrowed.logps[at, beam, allowed.sum() :] = -inf
+        if lacking:
+            self._ask_again(narrowed, lacking, ends)
+        return narrowed
+
+    def _ask_again(self, found: "_Narrowed", lacking: list[tuple[int, int, Ids]], ends: dict[int, End]) -> None:
+        """Put down what the step finds for beams of rows, each with much banned that was not so at first."""
+        rows = sorted({at for at, _, _ in lacking})
+        banned = np.full((len(rows), self._beams, max(len(ids) for _, _, ids in lacking)), NOTHING)  # [H, K, N]
+        for at, beam, ids in lacking:
+            banned[rows.index(at), beam, : len(ids)] = ids
+        again = self._step.again(np.array(rows), banned)
+        for at, beam, _ in lacking:
+            place = rows.index(at)
+            if (broken := again.failed.get(place)) is not None:
+                ends[at] = broken
+            found.ids[at, beam], found.logps[at, beam] = again.ids[place, beam], again.logps[place, beam]
+            found.copied[at, beam] = again.copied[place, beam]
 
     def _repeats(self, size: int, sizes: list[int]) -> Ids:
         """Return what would repeat a run of ``size`` in the rows that ask for it, int64[R K, N]; N may be 0."""
@@ -200,9 +271,11 @@ class Searches(Generic[SourceT]):
 
 
 def generate(
-    searches: Searches[SourceT], work: Iterable[tuple[SourceT, Options]], rows: int
+    searches: Searches[SourceT], work: Iterable[tuple[SourceT, Options, Numerals | None]], rows: int
 ) -> Iterator[tuple[int, Summary]]:
     """Yield the place in ``work`` and the summary of each text, as they end, ``rows`` of them at a time.
+
+    ``work`` has what ``Searches.join`` takes.
 
     A search that ends makes room for the next at once. Whatever a step raises or finds failed is raised. ``searches``
     must have no rows yet.
@@ -211,8 +284,8 @@ def generate(
     running: list[int] = []
     while True:
         while len(running) < rows and (following := next(waiting, None)) is not None:
-            place, (source, options) = following
-            searches.join(source, options)
+            place, arguments = following
+            searches.join(*arguments)
             running.append(place)
         if not running:
             return

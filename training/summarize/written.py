@@ -15,6 +15,7 @@ from app.runtime.roster import Draft, Roster
 from app.runtime.summarizer import Summarizer
 from app.tasks.detokenize import Detokenizer, Source, Spelling
 from app.tasks.generate import Options, Summary
+from app.tasks.numerals import Numerals
 from app.tasks.searches import Searches, generate
 from training.errors import DataError
 from training.summarize.config import Kind
@@ -66,7 +67,7 @@ def write(
     pieces = model.tokenizer.pieces()
     # Near in length together, so that few columns are padding.
     order = [at for at in np.argsort([len(one.ids) for one in tokens], kind="stable") if len(tokens[at].ids)]
-    work = [(Draft(tokens[at].ids, kind, free=freedom), wanted) for at in order]
+    work = [(Draft(tokens[at].ids, kind, free=freedom), wanted, _numerals(model, tokens[at], freedom)) for at in order]
     roster = Roster(model, wanted.beams, wanted.candidates)
     searches = Searches(roster, wanted.beams, model.bos_id, model.eos_id)
     found = [Written("", [], [], ended=False)] * len(texts)
@@ -83,6 +84,10 @@ def habits(written: Sequence[Written]) -> dict[str, float]:
         "copied": round(sum(sum(one.copied) for one in written) / max(1, tokens), 6),
         "ended": round(sum(one.ended for one in written) / max(1, len(written)), 6),
     }
+
+
+def _numerals(model: Summarizer, tokens: Tokens, free: bool) -> Numerals | None:  # noqa: FBT001 - private
+    return None if free else Numerals(tokens.ids, model.signs, cut=tokens.truncated)
 
 
 def _written(model: Summarizer, text: str, tokens: Tokens, summary: Summary, pieces: Sequence[str]) -> Written:

@@ -163,6 +163,39 @@ def test_bans_and_what_may_be_generated_reach_the_step() -> None:
     }
 
 
+def test_a_step_is_asked_again_for_some_rows_with_other_bans() -> None:
+    scribe = Watched()
+    roster, twin = Roster(scribe, 2, 3), Roster(scribe, 2, 3)
+    for each in (roster, twin):
+        for length in (4, 9, 6):
+            each.join(draft(length))
+    roster.step(first(roster), nothing(roster))
+    bans = np.array([[[5, 6], [7, 8]], [[9, NOTHING], [NOTHING, NOTHING]]])
+    again = roster.again(np.array([2, 1]), bans)
+    whole = twin.step(first(twin), np.concatenate([np.full((1, 2, 2), NOTHING), bans[::-1]]))
+    assert (again.ids == whole.ids[[2, 1]]).all()
+    np.testing.assert_allclose(again.logps, whole.logps[[2, 1]], atol=1e-6)
+    np.testing.assert_allclose(again.copied, whole.copied[[2, 1]], atol=1e-6)
+
+
+def test_asking_again_leaves_the_states_alone_and_tells_which_rows_failed() -> None:
+    class Late(Scribe):
+        def step(self, feeds: Mapping[str, Array]) -> Stepped:
+            if len(feeds["tokens"]) < 2 and (feeds["banned"] == 5).any():
+                raise RuntimeError("late")
+            return super().step(feeds)
+
+    roster, twin = Roster(Late(), 1, 1), Roster(Late(), 1, 1)
+    for each in (roster, twin):
+        each.join(draft(4))
+        each.join(draft(5))
+        found = each.step(first(each), nothing(each))
+    assert set(roster.again(np.array([1]), np.array([[[5]]])).failed) == {0}
+    for each in (roster, twin):
+        each.follow(np.zeros((2, 1), np.int64), found.ids[:, :, 0], found.copied[:, :, 0])
+    same(stepped(roster, found.ids[:, :, 0])[0], stepped(twin, found.ids[:, :, 0])[0])
+
+
 def test_a_copied_token_is_said_from_the_place_that_holds_it_and_another_from_the_one_attended_to_most() -> None:
     class Fixed(Scribe):
         def step(self, feeds: Mapping[str, Array]) -> Stepped:

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from app.errors import DeadlineExceeded
+from app.modelpack.signs import Signs
 from app.runtime.roster import Draft
 from app.scheduling.cost import Costs, StepCost
 from app.scheduling.crew import Crew, Stepped, Turn
 from app.scheduling.slots import Held, Job, Row
 from app.tasks.generate import Options, Summary
+from app.tasks.numerals import Numerals
 from tests.scribe import FIRST, Scribe
 
 TOGETHER = StepCost(fixed_s=1, row_s=0.1, cell_s=0.001)
@@ -132,6 +134,39 @@ def test_at_its_deadline_a_row_ends_with_what_it_has_or_with_an_error() -> None:
     assert (len(summary.tokens), summary.reason) == (1, "deadline")
     assert isinstance(ends[fresh], DeadlineExceeded)
     assert made.idle
+
+
+def counting() -> Row:
+    """Return a row whose text is one numeral of three pieces, which alone can be written, and which is listened to."""
+    scribe = Scribe(vocabulary=FIRST + 3, eos_bias=-1e9)
+    made = row(scribe, 3, max_tokens=3, deadline=101.0)
+    made.numerals = Numerals(made.draft.ids, Signs.of(["</s>"] * FIRST + ["1", "2", "3"]))
+    made.listened = True
+    return made
+
+
+def test_a_numeral_is_told_once_it_is_whole() -> None:
+    made, one = crew(), counting()
+    admitted(made, one)
+    turns = [Turn() for _ in range(3)]
+    for turn in turns:
+        made.step(turn)
+    assert [len(turn.tokens) for turn in turns] == [0, 0, 3]
+    ((_, summary),) = turns[-1].ends
+    assert isinstance(summary, Summary)
+    assert [token.id for token in summary.tokens] == [token.id for _, token in turns[-1].tokens] == [4, 5, 6]
+
+
+def test_at_its_deadline_half_a_numeral_is_nothing() -> None:
+    clock = Clock()
+    made, one = crew(clock=clock), counting()
+    admitted(made, one)
+    for _ in range(2):
+        made.step(Turn())
+    clock.now = 101.0
+    turn = Turn()
+    made.sweep(turn)
+    assert isinstance(dict(turn.ends)[one], DeadlineExceeded)
 
 
 def test_a_row_that_is_over_before_it_is_read_is_not_read() -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull, WaitTooLong
+from app.modelpack.signs import Signs
 from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster, Writer
@@ -24,6 +25,7 @@ from app.scheduling.decoder import Decoder, Order, Written
 from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
 from app.tasks.generate import Options, Summary, Token
+from app.tasks.numerals import Numerals
 from app.tasks.searches import Searches, generate
 from tests.packages import SUMMARIES
 from tests.parrot import parrot
@@ -98,6 +100,12 @@ def order(seed: int, length: int = 0, beams: int = 1, max_tokens: int = 12, **mo
     return Order(draft(seed, length), Options(max_tokens, beams=beams, **more))
 
 
+def counting(one: Order) -> Order:
+    """Return the same where most words are pieces of numerals, to be written as they stand in the text."""
+    pieces = [*["</s>"] * FIRST, *["▁1", "2", "the", ".", "3", "%"] * 4][: Scribe().vocabulary]
+    return replace(one, numerals=Numerals(one.draft.ids, Signs.of(pieces)))
+
+
 def bad(token: int) -> Order:
     return Order(Draft(np.array([5, token]), "headline"), Options(12))
 
@@ -106,7 +114,7 @@ def alone(writer: Writer, one: Order) -> Summary:
     """Return the summary of a text that nothing else is stepped with."""
     roster = Roster(writer, one.options.beams, one.options.candidates)
     searches = Searches(roster, one.options.beams, writer.bos_id, writer.eos_id)
-    return next(generate(searches, [(one.draft, one.options)], rows=1))[1]
+    return next(generate(searches, [(one.draft, one.options, one.numerals)], rows=1))[1]
 
 
 def same(found: Summary, wanted: Summary) -> None:
@@ -154,6 +162,7 @@ def test_the_same_text_gets_the_same_summary_alone_in_company_and_joined_late(
         order(text, beams=beams, length_penalty=penalty, coverage_penalty=penalty / 10, block_ngram=3, min_tokens=turns)
         for text, beams, penalty, turns in arrivals
     ]
+    orders = [counting(one) if at % 2 else one for at, one in enumerate(orders)]
 
     async def scenario() -> list[Written]:
         async with decoder(threads=threads, cost=StepCost(fixed_s, 0.1, 0.001)) as running:

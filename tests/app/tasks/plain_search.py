@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.tasks.generate import Floats, Options, Reason, Summary, Token
+from tests.app.tasks.plain_numerals import Rule
 
 _NOT_A_NUMBER = "a log-probability is not a number; expected 0 or less"
 _LEAST_COVERAGE = 1e-6
@@ -87,8 +88,9 @@ class _Beam:
 class Search:
     """One text's search, a step at a time."""
 
-    def __init__(self, options: Options, bos_id: int, eos_id: int) -> None:
+    def __init__(self, options: Options, bos_id: int, eos_id: int, rule: Rule | None = None) -> None:
         self.options = options
+        self._rule = rule
         self._eos_id = eos_id
         self._length = 0
         self._live = [_Beam()]
@@ -144,7 +146,8 @@ class Search:
         coverages = [None] * len(self._live) if self._coverage is None else list(self._coverage)
         scores = [self._score(beam.logp, self._length, coverages[at]) for at, beam in enumerate(self._live)]
         at = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
-        return Summary(self._live[at].tokens, scores[at], reason)
+        tokens = self._live[at].tokens
+        return Summary(tokens[: len(tokens) - self._unfinished(self._live[at])], scores[at], reason)
 
     def _one(self, found: Found) -> tuple[list[_Beam], list[int]]:
         """Let a beam of one go on in place: as ``_several``, without its cost."""
@@ -191,7 +194,14 @@ class Search:
         banned = list(beam.repeats) if beam.followers else []
         if self._length < self.options.min_tokens:
             banned.append(self._eos_id)
-        return banned
+        if self._rule is None:
+            return banned
+        said, left = [token.id for token in beam.tokens], self.options.max_tokens - self._length
+        others = [at for at in range(len(self._rule.signs)) if not self._rule.allows(said, at, left)]
+        return others if self._unfinished(beam) else [*banned, *others]
+
+    def _unfinished(self, beam: _Beam) -> int:
+        return self._rule.unfinished([token.id for token in beam.tokens]) if self._rule else 0
 
     def _end(self, beam: _Beam, logp: float, coverage: Floats) -> None:
         score = self._score(logp, self._length + 1, coverage)

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.modelpack.signs import Sign, Signs
 from app.tasks.generate import NOTHING, Floats, Ids, Options, Summary, Token
+from app.tasks.numerals import Numerals
 from app.tasks.searches import Searches, generate
 from tests.app.tasks import plain_search
+from tests.app.tasks.plain_numerals import Rule
 
 BOS, EOS = 0, 1
 TOKENS = 5
@@ -54,6 +57,36 @@ class Table:
     def attention(self, history: History) -> Floats:
         """Return float32[tokens]."""
         return np.array(self.row(history)[2], np.float32)
+
+
+@dataclass(frozen=True)
+class Counted(Table):
+    """A random step of a source with numerals, which it alone has digits of."""
+
+    @property
+    def rule(self) -> Rule:
+        """Random signs, half of them of numerals, and a random source."""
+        numbers = random.Random(self.seed)  # noqa: S311
+        signs = numbers.choices([*Sign, Sign.DIGITS, Sign.DIGITS, Sign.SPACED_DIGITS, Sign.JOINER], k=self.vocabulary)
+        source = numbers.choices(range(EOS + 1, self.vocabulary), k=numbers.randint(1, 9))
+        return Rule(tuple(source), (Sign.OTHER, Sign.OTHER, *signs[2:]))
+
+    @property
+    def numerals(self) -> Numerals:
+        """The same for the search under test."""
+        kinds = np.array(self.rule.signs, np.uint8)
+        joiners, units = (frozenset(np.flatnonzero(kinds == sign).tolist()) for sign in (Sign.JOINER, Sign.UNIT))
+        return Numerals(np.array(self.rule.source), Signs(kinds, joiners, units))
+
+    @cache  # noqa: B019 - as above
+    def row(self, history: History) -> tuple[list[float], list[float], list[float]]:
+        """As that of a table, without the digits that the source has not."""
+        logps, copied, attention = super().row(history)
+        rule = self.rule
+        absent = [
+            at not in rule.source and sign in {Sign.DIGITS, Sign.SPACED_DIGITS} for at, sign in enumerate(rule.signs)
+        ]
+        return [-inf if no else logp for no, logp in zip(absent, logps, strict=True)], copied, attention
 
 
 class Found(NamedTuple):
@@ -101,6 +134,18 @@ class Tables:
         self.after = found.coverage
         return found
 
+    def again(self, rows: Ids, banned: Ids) -> Found:
+        assert len(rows) == len(banned) == len({*rows.tolist()})
+        shape = len(rows), self.options.beams, self.options.candidates
+        logps, copied = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        found = Found(np.zeros(shape, np.int64), logps, copied, self.after[rows], {})
+        for place, at in enumerate(rows.tolist()):
+            table, own, _ = self.rows[at]
+            for beam, history in enumerate(own):
+                best = table.best(history, banned[place, beam].tolist(), shape[2])
+                found.ids[place, beam], found.logps[place, beam], found.copied[place, beam] = zip(*best, strict=True)
+        return found
+
     def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
         assert tokens.shape == copied.shape == parents.shape
         for at, (table, histories, _) in enumerate(self.rows):
@@ -125,12 +170,20 @@ def searches(options: Options, broken: frozenset[Table] = frozenset()) -> tuple[
 
 def written(table: Table, options: Options) -> Summary:
     """Return what the search under test finds."""
-    return next(generate(searches(options)[0], [(table, options)], rows=1))[1]
+    return next(generate(searches(options)[0], [(table, options, numerals_of(table))], rows=1))[1]
+
+
+def numerals_of(table: Table) -> Numerals | None:
+    return table.numerals if isinstance(table, Counted) else None
+
+
+def rule_of(table: Table) -> Rule | None:
+    return table.rule if isinstance(table, Counted) else None
 
 
 def plainly(table: Table, options: Options) -> Summary:
     """Return what a search finds that does one beam after the other."""
-    search = plain_search.Search(options, BOS, EOS)
+    search = plain_search.Search(options, BOS, EOS, rule_of(table))
     histories: list[History] = [()]
     coverage = np.zeros((1, table.tokens), np.float32)
     while not search.done:
@@ -150,12 +203,14 @@ def plainly(table: Table, options: Options) -> Summary:
 
 
 def repeats(history: History, size: int) -> bool:
+    """Whether its last run of so many tokens occurs in it before."""
     grams = [history[at : at + size] for at in range(len(history) - size + 1)] if size else []
-    return len(grams) != len(set(grams))
+    return bool(grams) and grams[-1] in grams[:-1]
 
 
 def obviously(table: Table, options: Options) -> tuple[History, float, str]:
     """Search with whole histories, whole vocabularies and whole sorts."""
+    rule = rule_of(table)
     beams: list[tuple[History, float]] = [((), 0.0)]
     ended: list[tuple[float, History]] = []
     while len(beams[0][0]) < options.max_tokens and len(ended) < options.beams:
@@ -164,7 +219,9 @@ def obviously(table: Table, options: Options) -> tuple[History, float, str]:
             for token, more in enumerate(table.row(history)[0]):
                 too_short = token == EOS and len(history) < options.min_tokens
                 again = token != EOS and repeats((*history, token), options.block_ngram)
-                if more > -inf and not too_short and not again:
+                within = rule is None or rule.allows(history, token, options.max_tokens - len(history))
+                free = rule is not None and rule.unfinished(history)
+                if more > -inf and within and (free or not (too_short or again)):
                     every.append((-(logp + more), at, token))
         every.sort()
         for logp, at, token in every[: options.beams]:
@@ -182,7 +239,8 @@ def obviously(table: Table, options: Options) -> tuple[History, float, str]:
         return (), 0.0, "length"
     cut = [(score(table, history[:-1], logp, len(history), options), history) for history, logp in beams]
     best = max(found for found, _ in cut)
-    return next((history, found, "length") for found, history in cut if found == best)
+    history = next(history for found, history in cut if found == best)
+    return history[: len(history) - (rule.unfinished(history) if rule else 0)], best, "length"
 
 
 def score(table: Table, history: History, logp: float, tokens: int, options: Options) -> float:
@@ -203,12 +261,15 @@ OPTIONS = st.builds(
     coverage_penalty=st.sampled_from([0.0, 0.2]),
     block_ngram=st.integers(0, 3),
 )
+KINDS = st.sampled_from([Table, Counted])
 
 
 @settings(max_examples=300, deadline=None)
-@given(options=OPTIONS, seed=st.integers(0, 10**6), vocabulary=st.integers(3, 7))
-def test_the_summary_is_that_of_an_obvious_search(options: Options, seed: int, vocabulary: int) -> None:
-    table = Table(seed, vocabulary)
+@given(options=OPTIONS, seed=st.integers(0, 10**6), vocabulary=st.integers(3, 9), kind=KINDS)
+def test_the_summary_is_that_of_an_obvious_search(
+    options: Options, seed: int, vocabulary: int, kind: type[Table]
+) -> None:
+    table = kind(seed, vocabulary)
     found = written(table, options)
     tokens, best, reason = obviously(table, options)
     assert tuple(token.id for token in found.tokens) == tokens
@@ -217,11 +278,11 @@ def test_the_summary_is_that_of_an_obvious_search(options: Options, seed: int, v
 
 
 @settings(max_examples=300, deadline=None)
-@given(options=OPTIONS, seed=st.integers(0, 10**6), vocabulary=st.integers(3, 7))
+@given(options=OPTIONS, seed=st.integers(0, 10**6), vocabulary=st.integers(3, 9), kind=KINDS)
 def test_the_summary_is_to_the_last_bit_that_of_one_beam_after_the_other(
-    options: Options, seed: int, vocabulary: int
+    options: Options, seed: int, vocabulary: int, kind: type[Table]
 ) -> None:
-    table = Table(seed, vocabulary)
+    table = kind(seed, vocabulary)
     assert written(table, options) == plainly(table, options)
 
 
@@ -237,7 +298,7 @@ def test_many_searches_in_turns_find_what_each_finds_alone(
 ) -> None:
     work = [
         (
-            Table(seed, 6),
+            numbers.choice([Table, Counted])(seed, 6),
             replace(
                 options,
                 max_tokens=numbers.randint(3, 40),
@@ -248,8 +309,17 @@ def test_many_searches_in_turns_find_what_each_finds_alone(
         )
         for seed in seeds
     ]
-    found = dict(generate(searches(options)[0], work, rows))
+    found = dict(generate(searches(options)[0], [(*one, numerals_of(one[0])) for one in work], rows))
     assert [found[at] for at in range(len(work))] == [plainly(*one) for one in work]
+
+
+@settings(max_examples=300, deadline=None)
+@given(options=OPTIONS, seed=st.integers(0, 10**6), vocabulary=st.integers(4, 9))
+def test_every_numeral_of_a_summary_is_one_of_the_source(options: Options, seed: int, vocabulary: int) -> None:
+    table = Counted(seed, vocabulary)
+    rule = replace(table.rule, signs=tuple(Sign.OTHER if one == Sign.LETTERS else one for one in table.rule.signs))
+    said = [token.id for token in written(table, options).tokens]
+    assert {*rule.runs(said)} <= {*rule.runs(rule.source)}
 
 
 def test_greedy_search_needs_one_candidate_and_a_beam_search_one_more_than_its_beams() -> None:
@@ -310,8 +380,8 @@ def test_a_token_is_told_with_its_own_logp_its_copied_share_and_its_place() -> N
     made, _ = scripted(Options(max_tokens=5), ([[-0.5]], 8), ([[-0.25]], 9))
     for _ in range(2):
         made.advance()
-    assert made.latest(0) == Token(9, -0.25, 0.75, 63)
-    assert made.best(0).tokens == [Token(8, -0.5, 0.75, 56), made.latest(0)]
+    assert made.since(0, 1) == [Token(9, -0.25, 0.75, 63)]
+    assert made.best(0).tokens == [Token(8, -0.5, 0.75, 56), *made.since(0, 1)]
     assert made.length(0) == 2
 
 
@@ -359,7 +429,7 @@ def test_a_row_that_fails_takes_no_other_with_it(beams: int) -> None:
 def test_what_a_step_finds_failed_is_raised() -> None:
     options, table = Options(max_tokens=3), Table(1, 4)
     with pytest.raises(ZeroDivisionError, match="poisoned"):
-        list(generate(searches(options, frozenset({table}))[0], [(table, options)], rows=1))
+        list(generate(searches(options, frozenset({table}))[0], [(table, options, None)], rows=1))
 
 
 def test_a_row_has_as_many_beams_as_the_others() -> None:
