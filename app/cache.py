@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import DeadlineExceeded
-from app.scheduling.batcher import Answer, Answers, Batcher, Lane, Ticket
+from app.scheduling.batcher import Batcher
 from app.scheduling.policy import Priority
+from app.scheduling.ticket import Answer, Answers, Lane, Ticket
 
 Ids = npt.NDArray[np.int64]
 Key = tuple[int, bytes]

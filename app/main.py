@@ -40,6 +40,7 @@ from app.runtime.traffic import Shadow, Traffic
 from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
+from app.scheduling.inline import Inline
 from app.scheduling.observer import BatchObserver, CacheObserver, DecodeObserver, HangObserver
 from app.scheduling.policy import Budget
 from app.scheduling.slots import Room
@@ -47,6 +48,7 @@ from app.scheduling.watchdog import Watchdog
 from app.service import Service
 from app.settings import Settings, load_settings
 from app.shadow import Shadows, Unseen
+from app.standstill import end_process
 from app.summarizing.journey import Summaries
 
 log = structlog.get_logger("sluice")
@@ -130,6 +132,7 @@ class Parts:
             observer=BatchObserver(self.metrics),
             watchdog=self._watchdog,
             patience=Patience(settings.max_wait_ms / 1000, settings.overload_wait_ms / 1000),
+            inline=_inline(settings, provider),
         )
         self._decoder = Decoder(
             threads=threads,
@@ -294,6 +297,13 @@ def _budget(settings: Settings, provider: Provider) -> Budget:
     if provider.device == "cuda":
         cells, rows = settings.cuda_max_batch_cells, settings.cuda_max_batch_rows
     return Budget(cells, rows, settings.max_padding_share)
+
+
+def _inline(settings: Settings, provider: Provider) -> Inline:
+    """Return what may run on the event loop's thread: nothing that waits for a device, or that nobody watches."""
+    if provider.device != "cpu" or not settings.watchdog_ms:
+        return Inline()
+    return Inline(settings.inline_us / 1e6, end_process)
 
 
 def _provider(settings: Settings) -> Provider:

@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import os
 import resource
 import signal
 import socket
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -25,6 +22,7 @@ from app.handover import Door
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
+from app.standstill import end_process
 
 log = structlog.get_logger("sluice")
 
@@ -37,7 +35,6 @@ _LAST_WORD_S = 0.25
 """How long a draining process listens to open connections: what was sent before the client heard of the drain comes."""
 _STUCK_LIMITS = 3
 """An event loop that does not turn for so many of the watchdog's limits will not turn again."""
-STUCK_EXIT = 70
 _PULSE_S = 0.1
 
 
@@ -191,7 +188,7 @@ class _Server(uvicorn.Server):
 
 
 class _Heart:
-    """Ends a process whose event loop no longer turns: it would neither answer, nor drain, nor be restarted."""
+    """Ends a process whose event loop no longer turns."""
 
     def __init__(self, limit_s: float) -> None:
         """``limit_s``: 0 lets it stand still for ever."""
@@ -214,7 +211,4 @@ class _Heart:
             time.sleep(tick_s)  # a process that stands still as a whole ticks no more than it beats
             silent_s = 0.0 if self._beat.is_set() else silent_s + tick_s
             self._beat.clear()
-        frame = sys._current_frames().get(owner)  # noqa: SLF001 - documented
-        stack = "".join(traceback.format_stack(frame)) if frame else ""
-        log.critical("event_loop_stuck", silent_s=round(silent_s, 1), stack=stack)
-        os._exit(STUCK_EXIT)
+        end_process(owner, silent_s)

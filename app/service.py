@@ -27,8 +27,8 @@ from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.runtime.snapshot import Pick
-from app.scheduling.batcher import Answer, Answers
 from app.scheduling.haste import Haste
+from app.scheduling.ticket import Answer, Answers
 from app.settings import Settings
 from app.shadow import Shadows
 from app.tasks.classify import classified, token_weights

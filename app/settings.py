@@ -124,6 +124,13 @@ class Settings(BaseSettings):
         description="Time that one run of a graph may take, or 50 times what such runs have taken if that is more; "
         "then its request gets 500 and its thread and session are replaced. 0 waits for ever.",
     )
+    inline_us: int = Field(
+        1_000,
+        ge=0,
+        le=10_000,
+        description="Microseconds that a text may be forecast to take to be run on the event loop's thread, where it "
+        "comes alone and nothing else runs; whatever comes meanwhile waits for it. 0 runs none there.",
+    )
     drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")
     bulk_rows: int = Field(1024, ge=1, description="Lines of one bulk stream that may be under way at once.")

@@ -24,8 +24,9 @@ from app.modelpack.manifest import Task
 from app.runtime.classifier import Classifier
 from app.runtime.model import Model
 from app.runtime.registry import Registry
-from app.scheduling.batcher import Answers, Batch, Batcher
+from app.scheduling.batcher import Batcher
 from app.scheduling.policy import Priority
+from app.scheduling.ticket import Answers, Batch
 from app.scheduling.watchdog import Watchdog
 from app.tasks.classify import Classified, classified
 

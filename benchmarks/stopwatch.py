@@ -35,8 +35,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "routing": ("app.service:Service._plain_items", "app.service:Service._route"),
     "normalize and tokenize": ("app.modelpack.tokenizer:TextTokenizer.encode",),
     "queue and hand-over": (
-        *(f"app.scheduling.batcher:Batcher.{name}" for name in ("submit", "enqueue", "withdraw", "_wake", "_done")),
-        *(f"app.scheduling.batcher:Batcher.{name}" for name in ("_run_all", "_run", "_tell")),
+        *(f"app.scheduling.batcher:Batcher.{name}" for name in ("submit", "enqueue", "withdraw", "_wake", "done")),
+        *(f"app.scheduling.runner:Runner.{name}" for name in ("_run_all", "_run", "_tell")),
         "app.scheduling.queue:Waiting.wait",
     ),
     "cache": tuple(f"app.cache:Cache.{name}" for name in ("enqueue", "withdraw", "_landed")),

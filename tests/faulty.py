@@ -4,6 +4,7 @@ What goes wrong is told by the environment, so that worker processes inherit it;
 
     FAULT_RAISES, FAULT_HANGS   a token's id: a run of a graph over it raises, or never comes back
     FAULT_IN                    a text: only graphs whose bytes hold it have these faults
+    FAULT_SPINS                 the same, but the runtime ends the run where it is told to
     FAULT_CLOCK                 seconds by which the wall clock jumps, forth and back, several times a second
     FAULT_FILE_BYTES            how large a file may become: a disk that is full
     FAULT_LOOP                  any value: on SIGUSR1 the event loop stands still
@@ -19,9 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from tests.endless import DAYS, endless
 from tests.packages import PACKAGES, TINY
 from tests.server import Server
 
@@ -64,6 +67,9 @@ class _Session(onnxruntime.InferenceSession):  # type: ignore[misc]
             raise RuntimeError("a fault of the test")
         if not self._is_sound and _met("FAULT_HANGS", feeds):
             threading.Event().wait()
+        if _met("FAULT_SPINS", feeds):
+            spinning = onnxruntime.capi.onnxruntime_inference_collection.InferenceSession(endless())
+            spinning.run(None, {"times": np.array(DAYS), "start": np.array(0)}, options)
         return super().run(outputs, feeds, options)
 
 

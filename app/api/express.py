@@ -24,7 +24,7 @@ from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import Trace, request_id
 from app.errors import RequestError, WaitTooLong
 from app.modelpack.manifest import CLASSIFYING
-from app.scheduling.batcher import Answers
+from app.scheduling.ticket import Answers
 from app.service import Job, Service
 
 log = structlog.get_logger("sluice.request")

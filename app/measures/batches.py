@@ -20,6 +20,7 @@ class ModelSeries:
     infer_seconds: Histogram
     forecast_seconds: Counter
     batch_rows: Histogram
+    inline_batches: Counter
     real_cells: Counter
     padding_cells: Counter
     last_inference: Gauge
@@ -52,6 +53,9 @@ class BatchMeasures:
             "sluice_forecast_infer_seconds", "What the batches were forecast to take.", PACKAGE, registry=r
         )
         self.batch_rows = Histogram("sluice_batch_rows", "Rows of a batch.", PACKAGE, buckets=ROWS, registry=r)
+        self.inline_batches = Counter(
+            "sluice_inline_batches", "Batches that ran on the event loop's thread.", PACKAGE, registry=r
+        )
         self.cells = Counter("sluice_cells", "Cells computed: real tokens and padding.", [*PACKAGE, "kind"], registry=r)
         self.last_inference = Gauge(
             "sluice_last_inference_timestamp_seconds",

@@ -40,6 +40,10 @@ class GraphLane:
         """Open a new session in the place of one that hangs."""
         self.session.renew()
 
+    def interrupt(self) -> None:
+        """Let what its session runs now end with an error."""
+        self.session.interrupt()
+
     @staticmethod
     def _own(output: str, array: Array, tokens: int) -> Array:
         return array[:tokens] if output == ATTRIBUTION else array

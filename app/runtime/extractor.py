@@ -57,6 +57,10 @@ class ScoringLane:
         """Open a new session in the place of one that hangs."""
         self.session.renew()
 
+    def interrupt(self) -> None:
+        """Let what its session runs now end with an error."""
+        self.session.interrupt()
+
     def _one(self, document: Document) -> Scored:
         scores, vectors = self.session.run((_SCORES, _VECTORS), padded(document.sentences, self.pad_id))
         return Scored(scores, vectors)

@@ -39,15 +39,18 @@ class Session:
         self.device = provider.device
         self._graph, self._provider, self._intra_op_threads, self._read = graph, provider, intra_op_threads, read
         self._session = self._open(raw)
-        # Without this, outputs that nobody asked for (the attribution) would be computed all the same.
-        self._run_options = onnxruntime.RunOptions()
-        self._run_options.only_execute_path_to_fetches = True
+        self._run_options = _run_options()
 
     def renew(self) -> None:
         """Open the graph anew and run on that from now on; ``PackageError`` where its file is not what it was."""
         if self._read is None:
             raise TypeError("This is a bug: a session that was not told where its graph is")
         self._session = self._open(self._read())
+
+    def interrupt(self) -> None:
+        """Let every run under way raise before its next node; called from any thread."""
+        running, self._run_options = self._run_options, _run_options()
+        running.terminate = True
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Return the named outputs, in that order; ``InferenceFailed`` where the runtime raises."""
@@ -113,6 +116,13 @@ def _options(intra_op_threads: int) -> onnxruntime.SessionOptions:
 def dtype_of(argument: Any) -> str:
     """Return numpy's name of the type of an input or output of a session, the runtime's own where it has none."""
     return _DTYPES.get(argument.type, str(argument.type))
+
+
+def _run_options() -> onnxruntime.RunOptions:
+    options = onnxruntime.RunOptions()
+    # without this, outputs that nobody asked for (the attribution) would be computed all the same
+    options.only_execute_path_to_fetches = True
+    return options
 
 
 def _same(file: str, side: str, have: Sequence[Any], want: Sequence[Tensor]) -> None:

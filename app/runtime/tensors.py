@@ -76,6 +76,10 @@ class TensorLane:
         """Open a new session in the place of one that hangs."""
         self.session.renew()
 
+    def interrupt(self) -> None:
+        """Let what its session runs now end with an error."""
+        self.session.interrupt()
+
     def _run(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         return tuple(self.session.run(self.outputs, dict(zip(self.inputs, arrays, strict=True))))
 

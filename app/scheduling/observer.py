@@ -7,9 +7,9 @@ import structlog
 from app.measures.batches import CACHED
 from app.metrics import Metrics
 from app.runtime.roster import Writer
-from app.scheduling.batcher import Batch
 from app.scheduling.crew import Stepped
 from app.scheduling.policy import PRIORITIES, Priority
+from app.scheduling.ticket import Batch
 from app.scheduling.watchdog import Work
 from app.tasks.generate import Summary
 
@@ -29,6 +29,8 @@ class BatchObserver:
         series.infer_seconds.observe(batch.ended - batch.started)
         series.forecast_seconds.inc(batch.forecast_s)
         series.batch_rows.observe(batch.rows)
+        if batch.inline:
+            series.inline_batches.inc()
         series.real_cells.inc(batch.tokens)
         series.padding_cells.inc(batch.cells - batch.tokens)
         series.last_inference.set_to_current_time()

@@ -182,6 +182,23 @@ class Waiting:
         with self._changed:
             return self._take(now)
 
+    def take_lone(self, now: float, allowed: Callable[[Row], bool]) -> Row | None:
+        """Take the one row that waits, where no thread runs anything and it is ``allowed``; else ``None``.
+
+        It is given back to ``ran``.
+        """
+        with self._changed:
+            if self._runs or self.rows != 1:
+                return None
+            mine = next(each for each in self._classes.values() if each.due)
+            row = mine.due[0]
+            if row.job.deadline <= now or self._is_long(row) or not allowed(row):
+                return None
+            mine.forget(row)
+            self._passed = 0
+            self._runs += 1
+            return row
+
     def wait(self, clock: Callable[[], float]) -> tuple[list[Row], list[Row]] | None:
         """Block until there is something to take and return it; ``None`` once the queue is closed."""
         with self._changed:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -15,10 +15,13 @@ from starlette.testclient import TestClient
 from app.cache import ENTRY_BYTES, Cache
 from app.errors import DeadlineExceeded, InferenceFailed, QueueFull
 from app.main import create_app
-from app.scheduling.batcher import Answers, Batcher, Ticket
+from app.scheduling.ticket import Answers, Ticket
 from app.settings import Settings
 from tests.app.scheduling.test_batcher import Counts, Ids, Lane, batcher, firsts, row
 from tests.packages import PACKAGES
+
+if TYPE_CHECKING:
+    from app.scheduling.batcher import Batcher
 
 ROOM = 1 << 20
 

@@ -81,6 +81,43 @@ def test_a_session_that_hangs_fails_that_text_and_is_replaced(record_property: R
     record_property("figure", "4 texts hung and failed by name; after the third, readiness says no; exit 0")
 
 
+def let_run_inline(server: Server) -> None:
+    """Ask until texts of three tokens run on the event loop's thread."""
+
+    def ran() -> bool:
+        ask(server)
+        return server.metric("sluice_inline_batches_total") > 0
+
+    wait_until(ran)
+
+
+def test_a_session_that_hangs_on_the_event_loop_is_interrupted_and_runs_there_no_more(record_property: Record) -> None:
+    with faulty(FAULT_SPINS=token(HANGS), watchdog_ms=1000, inline_us=10_000) as server:
+        let_run_inline(server)
+        answer = ask(server, f"a {HANGS} film")
+        assert (answer.status_code, answer.json()["code"]) == (500, "inference_hung")
+        limit_s = server.logged("inference_hung")["limit_s"]
+        inline = server.metric("sluice_inline_batches_total")
+        for _ in range(5):
+            assert ask(server).status_code == 200
+        assert server.metric("sluice_inline_batches_total") == inline
+        assert server.metric("sluice_hangs_total") == 1
+        assert not any("session_renewed" in line for line in server.lines)
+        assert server.stop() == 0
+    record_property("figure", f"interrupted after {limit_s:.1f} s; that text failed, the next were answered by threads")
+
+
+def test_a_session_that_heeds_no_interruption_ends_the_process_by_name(record_property: Record) -> None:
+    with faulty(FAULT_HANGS=token(HANGS), watchdog_ms=1000, inline_us=10_000) as server:
+        let_run_inline(server)
+        with pytest.raises(httpx.TransportError):
+            ask(server, f"a {HANGS} film")
+        assert server.process.wait(30) == 70
+        stuck = server.logged("event_loop_stuck")
+        assert "in run" in stuck["stack"]
+    record_property("figure", f"it ended {stuck['silent_s']} s after the run began, with a limit of 1 s; exit 70")
+
+
 def test_an_event_loop_that_stands_still_ends_the_process_by_name() -> None:
     with faulty(FAULT_LOOP=1, watchdog_ms=500) as server:
         server.process.send_signal(signal.SIGUSR1)

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull
-from app.scheduling.batcher import Answer, Batch, Batcher
+from app.scheduling.batcher import Batcher
+from app.scheduling.inline import Inline
 from app.scheduling.policy import Budget, Priority
+from app.scheduling.ticket import Answer, Batch
 from app.scheduling.watchdog import Watchdog
 
 Ids = npt.NDArray[np.int64]
@@ -29,6 +31,7 @@ class Lane:
     version: str = "1"
     poison: int = -1
     renewals: int = 0
+    interrupts: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     batches: list[list[int]] = field(default_factory=list)
@@ -44,6 +47,9 @@ class Lane:
 
     def renew(self) -> None:
         self.renewals += 1
+
+    def interrupt(self) -> None:
+        self.interrupts += 1
 
     @classmethod
     def opened(cls, **more: Any) -> Self:
@@ -84,6 +90,7 @@ async def batcher(
     threads: int = 1,
     max_queue_tokens: int = 1_000,
     watchdog: Watchdog | None = None,
+    inline: Inline | None = None,
 ) -> AsyncIterator[Batcher]:
     made = Batcher(
         threads=threads,
@@ -91,6 +98,7 @@ async def batcher(
         max_queue_tokens=max_queue_tokens,
         observer=counts or Counts(),
         watchdog=watchdog,
+        inline=inline,
     )
     made.start()
     try:
@@ -422,3 +430,78 @@ async def test_a_batch_that_fails_runs_again_in_halves() -> None:
         ends = await asyncio.gather(*work, return_exceptions=True)
     assert [at for at, end in enumerate(ends) if isinstance(end, InferenceFailed)] == [3]
     assert [len(batch) for batch in lane.batches[1:]] == [8, 4, 2, 2, 1, 1, 4]
+
+
+@dataclass(eq=False)
+class Placed(Lane):
+    """Notes which thread ran it."""
+
+    threads: list[int] = field(default_factory=list)
+
+    def run(self, rows: Sequence[Ids]) -> list[Answer]:
+        self.threads.append(threading.get_ident())
+        return super().run(rows)
+
+
+async def trusted(running: Batcher, lane: Lane, counts: Counts) -> int:
+    """Ask for rows of the length 3 until one has run on the event loop's thread; return how many runs that took."""
+    while not any(batch.inline for batch in counts.batches):
+        await running.submit(lane, [row(1)], 5)
+    return len(counts.batches)
+
+
+async def test_a_row_that_comes_alone_runs_on_the_event_loop_and_rows_that_come_together_on_the_threads() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        assert firsts((await running.submit(lane, [row(3)], 5)).rows) == [3]
+        await asyncio.gather(*(running.submit(lane, [row(n)], 5) for n in (4, 5)))
+        await running.submit(lane, [row(6, length=4)], 5)
+    here = threading.get_ident()
+    assert not any(thread == here for thread in lane.threads[: runs - 1])
+    assert runs > 3, "a width has to be known"
+    assert [thread == here for thread in lane.threads[runs - 1 :]] == [True, True, False, False]
+    assert [batch.inline for batch in counts.batches] == [thread == here for thread in lane.threads]
+    assert counts.depth == (0, 0)
+
+
+async def test_a_row_that_comes_alone_while_a_thread_runs_waits_for_a_thread() -> None:
+    counts, busy, lane = Counts(), Lane(), Placed.opened()
+    async with batcher(counts, threads=2, inline=Inline(60)) as running:
+        await trusted(running, lane, counts)
+        first = await blocked(running, busy)
+        await running.submit(lane, [row(3)], 5)
+        busy.gate.set()
+        await first
+    assert lane.threads[-1] != threading.get_ident()
+
+
+async def test_a_row_that_fails_on_the_event_loop_fails_alone() -> None:
+    counts, lane = Counts(), Placed.opened(poison=7)
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        with pytest.raises(InferenceFailed) as failed:
+            await running.submit(lane, [row(7)], 5)
+        assert "poisoned" in repr(failed.value.__cause__)
+        assert firsts((await running.submit(lane, [row(8)], 5)).rows) == [8]
+    assert [batch.inline for batch in counts.batches[runs:]] == [True]
+    assert lane.threads[runs:] == [threading.get_ident()] * 2
+
+
+async def test_a_row_that_hangs_on_the_event_loop_fails_and_later_ones_run_on_the_threads() -> None:
+    class Interrupted(Hanging):
+        def interrupt(self) -> None:
+            super().interrupt()
+            self.freed.set()
+
+    watchdog, lane = Watchdog(0.2), Interrupted.opened(traps=(7,))
+    watchdog.start()
+    counts = Counts()
+    async with batcher(counts, watchdog=watchdog, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        with pytest.raises(InferenceHung):
+            await running.submit(lane, [row(7)], 60)
+        assert firsts((await running.submit(lane, [row(8)], 60)).rows) == [8]
+    watchdog.close()
+    assert (lane.interrupts, lane.renewals) == (1, 0)
+    assert [batch.inline for batch in counts.batches[runs:]] == [False]

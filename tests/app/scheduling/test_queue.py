@@ -153,3 +153,26 @@ def test_classes_never_share_a_batch() -> None:
     for priority in ("interactive", "batch", "interactive"):
         queue.put(job(5, priority=priority))
     assert [len(queue.take(0)[0]) for _ in range(2)] == [2, 1]
+
+
+def test_a_row_that_waits_alone_is_taken_where_nothing_runs_and_it_is_allowed() -> None:
+    queue = waiting()
+    assert queue.take_lone(0, lambda _: True) is None
+    queue.put(job(5))
+    assert queue.take_lone(0, lambda _: False) is None
+    row = queue.take_lone(0, lambda row: row.length == 5)
+    assert row is not None
+    assert (queue.rows, queue.busy) == (0, True)
+    queue.put(job(6))
+    assert queue.take_lone(0, lambda _: True) is None, "something runs"
+    queue.ran([row])
+    queue.put(job(7))
+    assert queue.take_lone(0, lambda _: True) is None, "two wait"
+
+
+@pytest.mark.parametrize("alone", [job(5, deadline=1.0), job(400)], ids=["expired", "long"])
+def test_a_row_that_is_late_or_long_is_left_to_the_threads(alone: Job) -> None:
+    queue = waiting()
+    queue.put(alone)
+    assert queue.take_lone(2, lambda _: True) is None
+    assert queue.rows == 1

@@ -1,0 +1,227 @@
+"""The threads that empty the queue, one batch after another each, and who takes the place of one that hangs."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from app.errors import InferenceFailed, InferenceHung
+from app.runtime.widths import rung
+from app.scheduling.estimate import RunCosts
+from app.scheduling.inline import Inline
+from app.scheduling.queue import Row, Waiting, joining_of
+from app.scheduling.ticket import Answer, Batch, Lane
+from app.scheduling.watchdog import GivenUp, Watchdog, Work
+
+_HANGS_OF_A_BATCH = 2
+"""A batch hangs, one of its rows hangs alone: where a second one does too, it is not the rows."""
+
+
+class Outcomes(Protocol):
+    """Whoever hears what becomes of rows; called on the event loop."""
+
+    def done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
+        """Hear the answers to the rows of a batch, in their order."""
+
+    def broken(self, row: Row, broken: Exception) -> None:
+        """Hear why a row has no answer."""
+
+    def expired(self, rows: list[Row]) -> None:
+        """Hear of rows whose deadline passed before they ran."""
+
+
+@dataclass(slots=True, eq=False)
+class _Post:
+    """One thread's place: the batches that were taken off the queue for it and have not run, and how often one hung."""
+
+    at: int
+    todo: deque[list[Row]] = field(default_factory=deque)
+    hangs: int = 0
+    taken: list[Row] = field(default_factory=list)
+    """The batch as it was taken."""
+
+
+class Runner:
+    """Runs what waits: on threads of its own or, a brief row that comes alone, on the event loop's."""
+
+    def __init__(
+        self,
+        waiting: Waiting,
+        costs: RunCosts,
+        outcomes: Outcomes,
+        *,
+        threads: int,
+        watchdog: Watchdog,
+        inline: Inline,
+        clock: Callable[[], float],
+    ) -> None:
+        """``costs`` learns from each run; ``clock`` stands in for ``time.monotonic``."""
+        self._waiting = waiting
+        self._costs = costs
+        self._outcomes = outcomes
+        self._count = threads
+        self._watchdog = watchdog
+        self._inline = inline
+        self._clock = clock
+        self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open = False
+
+    def start(self) -> None:
+        """Start the threads; call it on the event loop that is to hear of the outcomes."""
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+        self._threads = [self._thread(_Post(at)) for at in range(self._count)]
+
+    def close(self, join_s: float) -> None:
+        """Let the threads end once the queue is closed; a batch that runs is finished first."""
+        self._open = False
+        for thread in self._threads:
+            thread.join(join_s)
+
+    def run_what_waits(self) -> None:
+        """Run a brief row that waits alone here and now, on the event loop; wake the threads for anything else.
+
+        Two changes of thread cost such a row more than its run does.
+        """
+        row = self._waiting.take_lone(self._clock(), self._may_run_inline)
+        if row is None:
+            self._waiting.wake()
+            return
+        try:
+            self._run_inline(row)
+        finally:
+            self._waiting.ran([row])
+
+    def _may_run_inline(self, row: Row) -> bool:
+        lane, width = row.job.lane, rung(row.length)
+        if joining_of(lane) != "padded":
+            return False  # a graph of any kind, whose run time need not be made by its shapes
+        return self._inline.takes(lane, width, self._costs.seconds(lane, 1, width))
+
+    def _run_inline(self, row: Row) -> None:
+        lane: Any = row.job.lane
+        width = rung(row.length)
+        work = Work(lane, lane.model, lane.version, width)
+        started = self._clock()
+        try:
+            answers = _checked(self._inline.run(self._watchdog, work, lane, [row.ids]), 1)
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
+            self._outcomes.broken(row, broken)
+        else:
+            self._outcomes.done([row], answers, self._count_run(lane, [row], started, inline=True))
+
+    def _thread(self, post: _Post, instead_of: Work | None = None) -> threading.Thread:
+        thread = threading.Thread(target=self._work, args=(post, instead_of), name=f"infer-{post.at}", daemon=True)
+        thread.start()
+        return thread
+
+    def _work(self, post: _Post, hung: Work | None) -> None:
+        """Empty the queue; the thread that takes another's place first renews the session of the lane that hung."""
+        if hung is not None:
+            self._watchdog.renew(hung)
+        try:
+            self._run_all(post)
+            while self._take(post):
+                self._run_all(post)
+        except GivenUp:
+            pass  # another thread has this place
+
+    def _take(self, post: _Post) -> bool:
+        """Wait for work; ``False`` where there is to be no more. A thread that waits holds nothing of what it did."""
+        taken = self._waiting.wait(self._clock)
+        if taken is None:
+            return False
+        rows, expired = taken
+        if expired:
+            self._tell(self._outcomes.expired, expired)
+        if rows:
+            post.taken = rows
+            post.todo.append(rows)
+        return True
+
+    def _run_all(self, post: _Post) -> None:
+        while post.todo:
+            rows = [row for row in post.todo.popleft() if row.job.deadline > self._clock()]
+            if rows:
+                self._run(post, rows)
+        post.hangs = 0
+        if post.taken:
+            self._waiting.ran(post.taken)
+            post.taken = []
+
+    def _run(self, post: _Post, rows: list[Row]) -> None:
+        """Run a batch; where it fails, run it again in halves, so that one bad row does not fail its neighbours."""
+        lane: Any = rows[0].job.lane
+        width, cells = _size(lane, rows)
+        started = self._clock()
+        try:
+            work = Work(lane, lane.model, lane.version, cells)
+            with self._watchdog.over(work, partial(self._hung, post, work, rows)):
+                answers = _checked(lane.run([row.ids for row in rows]), len(rows))
+        except GivenUp:
+            raise
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
+            half = len(rows) // 2
+            if half:
+                post.todo.extendleft([rows[half:], rows[:half]])
+            else:
+                self._tell(self._outcomes.broken, rows[0], broken)
+            return
+        batch = self._count_run(lane, rows, started)
+        self._inline.trust(lane, width)
+        self._tell(self._outcomes.done, rows, answers, batch)
+
+    def _count_run(self, lane: Lane, rows: list[Row], started: float, *, inline: bool = False) -> Batch:
+        ended = self._clock()
+        width, cells = _size(lane, rows)
+        tokens = sum(row.length for row in rows)
+        forecast_s = self._costs.seconds(lane, len(rows), width)
+        self._costs.observe(lane, len(rows), width, ended - started)
+        return Batch(lane, len(rows), tokens, cells, started, ended, forecast_s, inline)
+
+    def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
+        """Put a new thread in the place of one whose batch hangs; called by the watchdog.
+
+        Its rows run again one by one, so that only the one that hangs fails; where it is not the row, they all fail.
+        """
+        self._inline.distrust(work.runner)
+        post.hangs += 1
+        if len(rows) > 1:
+            post.todo.extendleft([row] for row in reversed(rows))
+        else:
+            self._tell(self._outcomes.broken, rows[0], error)
+        if post.hangs > _HANGS_OF_A_BATCH or not self._open:
+            for row in (row for rows in post.todo for row in rows):
+                self._tell(self._outcomes.broken, row, error)
+            post.todo.clear()
+        if self._open:
+            taken_over = _Post(post.at, deque(post.todo), post.hangs, post.taken)
+            self._threads[post.at] = self._thread(taken_over, work)
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+        """Wake the event loop, once for a whole batch."""
+        if self._loop is None:
+            raise RuntimeError("This is a bug: a batch ran before start()")
+        try:
+            self._loop.call_soon_threadsafe(what, *arguments)
+        except RuntimeError:  # the loop is closed, so nobody waits any more
+            self._open = False
+
+
+def _size(lane: Lane, rows: list[Row]) -> tuple[int, int]:
+    """Return how wide each row of a batch runs, as the longest or the mean where they are not padded, and its cells."""
+    tokens = sum(row.length for row in rows)
+    if joining_of(lane) != "padded":
+        return -(-tokens // len(rows)), tokens
+    width = rung(max(row.length for row in rows))
+    return width, len(rows) * width
+
+
+def _checked(answers: Sequence[Answer], rows: int) -> Sequence[Answer]:
+    if len(answers) != rows:
+        raise InferenceFailed(f"This is a bug: {len(answers)} answers to {rows} rows")
+    return answers

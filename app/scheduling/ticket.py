@@ -1,0 +1,109 @@
+"""A job on its way through the batcher: what runs it, whose future gets its answers, and who counts."""
+
+import asyncio
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from app.scheduling.policy import Priority
+from app.scheduling.queue import Job, Row
+
+Answer = tuple[npt.NDArray[Any], ...]
+"""One row's arrays: one for each output of its lane."""
+
+
+class Lane(Hashable, Protocol):
+    """What may run together: rows of one model that ask for the same outputs.
+
+    One whose rows are not padded to the longest says so by ``joining``, one of ``app.scheduling.policy.Joining``.
+    """
+
+    @property
+    def model(self) -> str:
+        """The model's name, for the metrics."""
+
+    @property
+    def version(self) -> str:
+        """The model's version, for the metrics."""
+
+    def run(self, rows: Sequence[Any]) -> Sequence[Answer]:
+        """Return one answer a row, in order; called from an inference thread."""
+
+    def renew(self) -> None:
+        """Open a new session in the place of one that hangs; an exception where that cannot be."""
+
+    def interrupt(self) -> None:
+        """Ask what runs now to end with an error, as soon as the runtime looks; called from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one run of the runtime did, for whoever counts: times in seconds, on ``time.monotonic``."""
+
+    lane: Lane
+    rows: int
+    tokens: int
+    cells: int
+    started: float
+    ended: float
+    forecast_s: float = 0.0
+    """How long it was expected to take, by the batches before it."""
+    inline: bool = False
+    """Whether it ran on the event loop's thread."""
+
+
+class Observer(Protocol):
+    """Whoever counts; called on the event loop."""
+
+    def batch(self, batch: Batch) -> None:
+        """One run of the runtime is done."""
+
+    def dropped(self, reason: str, rows: int) -> None:
+        """Rows left the queue unanswered: ``cancelled`` or ``expired``."""
+
+    def queue(self, rows: int, tokens: int) -> None:
+        """So much waits now."""
+
+    def waits(self, seconds: Mapping[Priority, float]) -> None:
+        """So long would wait what comes now, by class."""
+
+    def waited(self, forecast_s: float, seconds: float) -> None:
+        """Count a request that waited so long for its first batch, and was forecast to wait ``forecast_s``."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """A job's answers in the order of its rows, and when its first batch started and its last ended."""
+
+    rows: list[Answer]
+    submitted: float
+    started: float
+    ended: float
+
+
+@dataclass(slots=True, eq=False)
+class Ticket(Job):
+    """A job with the future that waits for it; touched by the event loop alone once it is submitted."""
+
+    future: asyncio.Future[Answers] = field(kw_only=True)
+    answers: Answers = field(kw_only=True)
+    left: int = field(kw_only=True)
+    wait_s: float = field(kw_only=True)
+    """How long it was forecast to wait."""
+    alarm: asyncio.TimerHandle = field(init=False)
+
+
+def ticket_of(row: Row) -> Ticket:
+    """Return the ticket that a row belongs to."""
+    if not isinstance(row.job, Ticket):
+        raise TypeError("This is a bug: a row without a future")
+    return row.job
+
+
+def fail(row: Row, error: Exception) -> None:
+    """Fail the whole job of a row, unless it is answered or failed already."""
+    future = ticket_of(row).future
+    if not future.done():
+        future.set_exception(error)
