@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
-from app.measures.batches import BatchMeasures, ModelSeries
+from app.measures.batches import REPLACED, BatchMeasures, ModelSeries
 from app.measures.buckets import PACKAGE
 from app.measures.requests import RequestMeasures
 from app.measures.shadows import ShadowMeasures
@@ -96,6 +96,8 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, 
         """Return a package's series, put in place at the first call and remembered: looking labels up is not cheap."""
         if (model, version) not in self._of_model:
             self.hangs.labels(model, version)
+            for result in REPLACED:
+                self.sessions_replaced.labels(model, version, result)
             self._of_model[model, version] = ModelSeries(
                 tokenize_seconds=self.registry.histogram(self.tokenize_seconds.labels(model, version)),
                 queue_seconds=self.registry.histogram(self.queue_seconds.labels(model, version)),

@@ -9,6 +9,7 @@ from app.tally import CounterTally, HistogramTally, Tallies
 
 CACHED = ("hit", "shared", "miss")
 DROPS = ("cancelled", "expired")
+REPLACED = ("done", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class BatchMeasures:
             registry=r,
         )
         self.hangs = Counter("sluice_hangs", "Runs of a graph that did not end and were given up.", PACKAGE, registry=r)
+        self.sessions_replaced = Counter(
+            "sluice_sessions_replaced",
+            "Sessions that were to be replaced after a hang.",
+            [*PACKAGE, "result"],
+            registry=r,
+        )
         self._declare_queue(r)
         self._declare_cache(r)
 

@@ -131,7 +131,9 @@ class HangObserver:
         log.error("inference_hung", model=work.model, version=work.version, limit_s=round(limit_s, 3))
 
     def renewed(self, work: Work, broken: Exception | None) -> None:
-        """Log what came of a session that was to be replaced."""
+        """Count and log what came of a session that was to be replaced."""
+        result = "done" if broken is None else "failed"
+        self._metrics.sessions_replaced.labels(work.model, work.version, result).inc()
         if broken is None:
             log.warning("session_renewed", model=work.model, version=work.version)
         else:

@@ -57,6 +57,11 @@ def rate(series: str, by: str = "") -> str:
     return f"sum{f' by ({by})' if by else ''} (rate({series}{WINDOW}))"
 
 
+def grown(series: str, by: str) -> str:
+    """Return by how much a counter of rare events has grown, over ``by``."""
+    return f"sum by ({by}) (increase({series}{WINDOW}))"
+
+
 def quantile(q: float, histogram: str, labels: str, by: str = "") -> str:
     """Return a quantile of a histogram over all instances, one for each value of ``by``."""
     return f"histogram_quantile({q}, {rate(f'{histogram}_bucket{{{labels}}}', f'{by}, le' if by else 'le')})"
@@ -100,15 +105,16 @@ def stat(title: str, expr: str, unit: str, description: str, steps: list[tuple[f
     )
 
 
-def graph(title: str, unit: str, targets: list[Target], description: str, *, stacked: bool = False) -> Timeseries:
-    """Return a graph over time, two of which fill a line."""
+def graph(
+    title: str, unit: str, targets: list[Target], description: str, *, stacked: bool = False, signed: bool = False
+) -> Timeseries:
+    """Return a graph over time, two of which fill a line; ``signed``: values may be below 0."""
     panel = (
         Timeseries()
         .title(title)
         .description(description)
         .datasource(SOURCE)
         .unit(unit)
-        .min(0)
         .span(12)
         .height(8)
         .draw_style(GraphDrawStyle.LINE)
@@ -123,6 +129,8 @@ def graph(title: str, unit: str, targets: list[Target], description: str, *, sta
         )
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     )
+    if not signed:
+        panel.min(0)
     if stacked:
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
     for ref_id, (expr, legend) in zip("ABCDEFGH", targets, strict=False):
@@ -381,6 +389,27 @@ def queue(board: Dashboard) -> None:
             "Share of computed cells that were padding; SLUICE_MAX_PADDING_SHARE bounds it for each batch.",
         )
     )
+    rows = rate(f"sluice_cache_rows_total{{{HERE}}}")
+    board.with_panel(
+        graph(
+            "Cache hit ratio",
+            "percentunit",
+            [
+                (share(rate(f'sluice_cache_rows_total{{{HERE}, result="{result}"}}'), rows), result)
+                for result in ("hit", "shared")
+            ],
+            "Share of rows whose answer was kept, or on its way for somebody else; empty without SLUICE_CACHE_BYTES.",
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Cache size",
+            "bytes",
+            [(f"sum by (instance) (sluice_cache_bytes{{{HERE}}})", "{{instance}}")],
+            "What the kept answers take, at most SLUICE_CACHE_BYTES a process.",
+        )
+    )
 
 
 def summaries(board: Dashboard) -> None:
@@ -448,6 +477,91 @@ def summaries(board: Dashboard) -> None:
     )
 
 
+def versions(board: Dashboard) -> None:
+    """Add which version answers whom, and how a candidate does that is tried unseen."""
+    board.with_row(Row("Versions"))
+    board.with_panel(
+        graph(
+            "Texts by alias",
+            "ops",
+            [
+                (
+                    rate(f"sluice_aliased_items_total{{{MODEL}}}", "model, version, alias"),
+                    "{{model}}/{{version}} as {{alias}}",
+                )
+            ],
+            "Texts a second that were answered by a version which an alias led to.",
+            stacked=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Shares set",
+            "percentunit",
+            [
+                (
+                    f"max by (model, version, alias) (sluice_alias_share{{{MODEL}}})",
+                    "{{model}}/{{version}} as {{alias}}",
+                ),
+                (f"max by (model, version) (sluice_shadow_share{{{MODEL}}})", "{{model}}/{{version}} unseen"),
+            ],
+            "What aliases get of the requests that name no version, and candidates of all that name none by number.",
+        )
+    )
+    asked = rate(f'sluice_shadow_texts_total{{{MODEL}, outcome=~"agreed|differed|failed"}}', "model, version")
+    board.with_panel(
+        graph(
+            "Shadow agreement",
+            "percentunit",
+            [
+                (
+                    share(rate(f'sluice_shadow_texts_total{{{MODEL}, outcome="agreed"}}', "model, version"), asked),
+                    "{{model}}/{{version}}",
+                )
+            ],
+            "Share of the texts that a candidate was asked on which its label is the one that was answered.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Shadow texts",
+            "ops",
+            [(rate(f"sluice_shadow_texts_total{{{MODEL}}}", "outcome"), "{{outcome}}")],
+            "Texts of candidates' shares; dropped while callers wait.",
+            stacked=True,
+        )
+    )
+    difference = "sluice_shadow_latency_difference_seconds"
+    board.with_panel(
+        graph(
+            "Shadow latency difference",
+            "s",
+            [
+                (quantile(q, difference, MODEL, "model, version"), f"{{{{model}}}}/{{{{version}}}} p{q * 100:.0f}")
+                for q in (0.5, 0.95)
+            ],
+            "A candidate's time in the runtime less that of the version that answered; below 0 it is faster.",
+            signed=True,
+        )
+    )
+    board.with_panel(
+        graph(
+            "Shadow probability difference",
+            "percentunit",
+            [
+                (
+                    share(
+                        rate(f"sluice_shadow_probability_difference_sum{{{MODEL}}}", "model, version"),
+                        rate(f"sluice_shadow_probability_difference_count{{{MODEL}}}", "model, version"),
+                    ),
+                    "{{model}}/{{version}}",
+                )
+            ],
+            "How far apart, on average, the two probabilities are of the label that was answered.",
+        )
+    )
+
+
 def models(board: Dashboard) -> None:
     """Add which packages are served, from what, and by what processes."""
     board.with_row(Row("Models and processes"))
@@ -493,6 +607,28 @@ def models(board: Dashboard) -> None:
             "Resident memory; it rises with the longest texts seen and then stays.",
         )
     )
+    board.with_panel(
+        graph(
+            "Hangs and sessions replaced",
+            "short",
+            [
+                (grown(f"sluice_hangs_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}} hung"),
+                (
+                    grown(f"sluice_sessions_replaced_total{{{MODEL}}}", "model, version, result"),
+                    "{{model}}/{{version}} session {{result}}",
+                ),
+            ],
+            "Runs that did not end within SLUICE_WATCHDOG_MS, and whether a new session took the old one's place.",
+        )
+    )
+    board.with_panel(
+        graph(
+            "Worker restarts",
+            "short",
+            [(grown(f"sluice_worker_restarts_total{{{HERE}}}", "instance"), "{{instance}}")],
+            "Worker processes that died and were replaced; each costs the requests that it had under way.",
+        )
+    )
 
 
 def build() -> str:
@@ -500,7 +636,7 @@ def build() -> str:
     board = (
         Dashboard("Sluice")
         .uid("sluice")
-        .description("Traffic, errors, latency, queue, batches, padding, summaries and models of Sluice.")
+        .description("Traffic, errors, latency, queue, batches, padding, cache, summaries, versions and models.")
         .tags(["sluice"])
         .readonly()
         .refresh("10s")
@@ -520,7 +656,7 @@ def build() -> str:
             .include_all(True)
             .all_value(".*")
         )
-    for section in (overview, traffic, errors, latency, queue, summaries, models):
+    for section in (overview, traffic, errors, latency, queue, summaries, versions, models):
         section(board)
     dashboard = board.build()
     # Grafana numbers panels that have no id anew at each load, which breaks links to a panel.

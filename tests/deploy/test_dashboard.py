@@ -85,7 +85,7 @@ def test_every_subject_an_operator_asks_about_has_a_row(dashboard: dict[str, Any
     rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
     assert rows == [
         *("Overview", "Traffic", "Errors", "Latency", "Queue and batches"),
-        *("Summaries", "Models and processes"),
+        *("Summaries", "Versions", "Models and processes"),
     ]
 
 

@@ -20,6 +20,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.operating import Operator, keys_file
 from tests.packages import SUMMARIES, copy_package, copy_tiny
 from tests.server import Server, serving
 
@@ -124,9 +125,11 @@ def _traffic(server: Server) -> None:
     url = f"{server.url}/v1/sentiment"
     with httpx.Client() as client:
         for count in range(1, 9):
-            texts = ["a good film " * (number + 1) for number in range(count)]
+            moment = time.monotonic_ns()  # texts of their own, or nothing would be computed once all are kept
+            texts = [f"{moment} a good film " + "fine " * number for number in range(count)]
             assert client.post(url, json={"inputs": texts}).status_code == httpx.codes.OK
         assert client.post(url, json={"inputs": ["fine", ""]}).json()["errors"]
+        assert client.post(url, json={"inputs": ["good", "good"]}).status_code == httpx.codes.OK
         news = {"inputs": "Ann opens the old bridge in Oslo. It rained for 5 days."}
         assert client.post(f"{server.url}/v1/summarize", json=news).status_code == httpx.codes.OK
         assert client.post(url, content=b"{").status_code == httpx.codes.BAD_REQUEST
@@ -136,11 +139,19 @@ def _traffic(server: Server) -> None:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Yield a Prometheus that has seen traffic of the real service begin and go on."""
-    models = tmp_path_factory.mktemp("models")
-    copy_tiny(models)
+    root = tmp_path_factory.mktemp("service")
+    models = root / "models"
+    copy_tiny(models, version=1)
+    copy_tiny(models, version=2)
     copy_package(SUMMARIES, models, "summarize-en")
+    keys, secret = keys_file(root)
+    settings = {"api_keys_file": keys, "allow_anonymous": 1, "cache_bytes": 1 << 20}
     folder = tmp_path_factory.mktemp("prometheus")
-    with serving(models) as server, _scraping(folder, server.url.partition("//")[2]) as found:
+    with serving(models, **settings) as server, _scraping(folder, server.url.partition("//")[2]) as found:
+        operator = Operator(server, secret)
+        aliases = {"aliases": {"stable": {"version": 1, "weight": 1}}}
+        operator.must(operator.ask("PUT", "/admin/models/tiny/aliases", aliases))
+        operator.must(operator.ask("PUT", "/admin/models/tiny/shadow", {"shadow": {"version": 2, "share": 1}}))
         assert _until(lambda: found.samples("sluice_ready == 1"), START_S), "the service is scraped"
 
         def seen() -> list[dict[str, Any]]:

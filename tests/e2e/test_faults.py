@@ -71,6 +71,7 @@ def test_a_session_that_hangs_fails_that_text_and_is_replaced(record_property: R
         assert server.logged("inference_hung")["model"] == "tiny"
         server.logged("session_renewed")
         assert server.metric("sluice_hangs_total", model="tiny") >= 1
+        assert server.metric("sluice_sessions_replaced_total", model="tiny", result="done") >= 1
         for _ in range(3):
             assert ask(server, HANGS).status_code == 500
             assert ask(server).status_code == 200
@@ -195,6 +196,7 @@ def test_a_package_whose_files_are_gone_or_changed_is_served_as_it_was_opened(tm
         assert ask(server).json()["results"] == before
         assert ask(server, HANGS).status_code == 500
         assert "onnx" in server.logged("session_not_renewed")["reason"]
+        assert server.metric("sluice_sessions_replaced_total", result="failed") == 1
         assert ask(server).json()["results"] == before
 
 
