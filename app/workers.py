@@ -1,6 +1,7 @@
 """The server processes: one, or a supervisor and several, which get connections evenly and share their metrics."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -68,6 +69,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _work(settings: Settings, door: Door, slot: int, link: Link) -> None:
     """Be one worker process."""
+    gc.freeze()  # what is imported stays, and no collection while it starts need walk it
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
     if settings.metrics_dir is None:

@@ -189,7 +189,7 @@ async def _batcher_rate(model: Classifier, threads: int, seconds: float) -> floa
 
 
 def _predict_rate(folder: Path) -> float:
-    command = [sys.executable, "-m", "app.cli", "predict", str(folder / "in.jsonl"), "-o", str(folder / "out.jsonl")]
+    command = [sys.executable, "-m", "app", "predict", str(folder / "in.jsonl"), "-o", str(folder / "out.jsonl")]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     found = re.search(r"([\d,]+) rows/s\s*$", said)
     if found is None:

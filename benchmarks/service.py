@@ -52,7 +52,7 @@ def running(*command: str, tree: Path | None = None, **settings: str) -> Iterato
     """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-    words = [port if word == "PORT" else word for word in command or ("app.cli", "serve")]
+    words = [port if word == "PORT" else word for word in command or ("app", "serve")]
     environment = os.environ | {"SLUICE_PORT": port} | settings
     with subprocess.Popen(
         [sys.executable, "-m", *words], env=environment, cwd=tree, stdout=subprocess.DEVNULL

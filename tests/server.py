@@ -23,7 +23,7 @@ _START_S = 120
 class Server:
     """A running service and what it logs."""
 
-    launcher = "app.cli"
+    launcher = "app"
     """The module that is run."""
 
     def __init__(self, models_dir: Path, **settings: object) -> None:
