@@ -23,11 +23,13 @@ from app.errors import PackageError
 from app.modelpack.store import open_package
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
+from app.runtime.wrapping import Wish, wrap
 from benchmarks import report
 from benchmarks.mutations import break_package
 
 FIXTURES = Path("tests/fixtures")
-SOURCES = tuple(FIXTURES / name for name in ("packages/tiny/1", "others/tiny-quotes/1", "others/tiny-summaries/1"))
+READERS = tuple(FIXTURES / name for name in ("packages/tiny/1", "others/tiny-quotes/1", "others/tiny-summaries/1"))
+"""The packages of text that are broken; ``run`` adds one of numbers."""
 _HANG_S = 60.0
 _START_S = 120.0
 _MEMORY_BYTES = 8 << 30
@@ -50,8 +52,22 @@ class Outcome:
         return self.result in {"refused", "opened"}
 
 
-def run(cases: range, seed: int, sources: tuple[Path, ...] = SOURCES) -> Iterator[Outcome]:
-    """Yield the outcome of every case, each in a process that also had the ones before it and survived them."""
+def run(cases: range, seed: int, sources: tuple[Path, ...] = ()) -> Iterator[Outcome]:
+    """Yield the outcome of every case, each in a process that also had the ones before it and survived them.
+
+    ``sources``: the packages that are broken in turn, default ``READERS`` and one of numbers.
+    """
+    with tempfile.TemporaryDirectory(prefix="sluice-sources-") as scratch:
+        yield from _run(cases, seed, sources or (*READERS, numbers(Path(scratch))))
+
+
+def numbers(root: Path) -> Path:
+    """Return a package of numbers below ``root``: a classifier's graph, wrapped as it is."""
+    wrap(READERS[0] / "model.onnx", root, Wish("tiny-numbers"))
+    return root / "tiny-numbers" / "1"
+
+
+def _run(cases: range, seed: int, sources: tuple[Path, ...]) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
     at, ready = cases.start, False
     while at < cases.stop:

@@ -73,7 +73,8 @@ def break_package(source: Path, folder: Path, case: int, seed: int) -> str:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     listed = sorted(file for file in manifest["files"] if (folder / file).exists())
     manifest["files"] = {file: manifest["files"][file] for file in listed}
-    file = rng.choice(["manifest.json", "tokenizer.json", *(name for name in listed if name.endswith(".onnx"))])
+    cut = [name for name in listed if name == "tokenizer.json"]
+    file = rng.choice(["manifest.json", *cut, *(name for name in listed if name.endswith(".onnx"))])
     kind = rng.randrange(len(MUTATIONS) + 1)
     if kind == len(MUTATIONS):
         return _take_away(folder, manifest, file, listed, rng)
@@ -94,8 +95,9 @@ def _take_away(
     folder: Path, manifest: dict[str, dict[str, object]], file: str, listed: list[str], rng: random.Random
 ) -> str:
     """Delete a file, or put another's content in its place."""
-    other = rng.choice([name for name in listed if name != file])
-    if rng.random() < 0.5 or file == "manifest.json":
+    others = [name for name in listed if name != file]
+    other = rng.choice(others) if others else file
+    if rng.random() < 0.5 or file in {"manifest.json", other}:
         (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
         (folder / file).unlink()
         return f"delete {file} whole"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.inputs import SOURCES, Outcome, run, table
+from benchmarks.inputs import READERS, Outcome, run, table
 from benchmarks.mutations import MUTATIONS, Mutation, break_package
 from tests.packages import TINY
 
@@ -22,9 +22,16 @@ def test_two_hundred_broken_packages_are_refused_by_name_or_harmless() -> None:
 
 
 @pytest.mark.timeout(300)
+def test_broken_packages_of_numbers_are_among_them() -> None:
+    (outcome,) = run(range(3, 4), seed=20)
+    assert outcome.change.startswith("tiny-numbers: ")
+    assert outcome.good
+
+
+@pytest.mark.timeout(300)
 def test_a_process_that_dies_is_a_crash_and_the_next_case_goes_on(tmp_path: Path) -> None:
     gone = tmp_path / "gone" / "1"  # a source that is not there ends the process, as an abort would
-    outcomes = list(run(range(2), seed=1, sources=(gone, SOURCES[0])))
+    outcomes = list(run(range(2), seed=1, sources=(gone, READERS[0])))
     assert [(outcome.case, outcome.result == "crash") for outcome in outcomes] == [(0, True), (1, False)]
 
 
