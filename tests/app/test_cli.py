@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.cli import app
+from tests.graphs import lstm
 from tests.packages import PACKAGES, every_task
 from tests.parrot import parrot, weigher
 
@@ -68,3 +69,36 @@ def test_predict_summarizes_and_quotes(tmp_path: Path) -> None:
         assert ended.exit_code == 0, ended.output
         line = json.loads(ended.stdout)
         assert (line["summary"], line["method"]) == ("The lazy dog.", method)
+
+
+def wrapped(folder: Path, *options: str) -> Result:
+    (folder / "graph.onnx").write_bytes(lstm())
+    return RUN.invoke(
+        app, ["wrap", str(folder / "graph.onnx"), "--name", "mine", "--models-dir", str(folder), *options]
+    )
+
+
+def test_wrap_makes_a_package_and_says_what_it_takes_and_gives(tmp_path: Path) -> None:
+    ended = wrapped(tmp_path, "--version", "3", "--size", "steps=5", "--description", "States.")
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.startswith("takes x float32['batch', 'steps', 4], shift int64['batch']; gives states float32")
+    assert "batched" in ended.stdout
+    listed = RUN.invoke(app, ["models", "--models-dir", str(tmp_path)])
+    (found,) = json.loads(listed.stdout)["models"]
+    assert (found["name"], found["task"], found["description"]) == ("mine", "tensor", "States.")
+    assert found["versions"][0]["state"] == "ready"
+
+
+def test_wrap_refuses_a_size_that_is_none(tmp_path: Path) -> None:
+    ended = wrapped(tmp_path, "--size", "steps=many")
+    assert (ended.exit_code, ended.stderr) == (
+        2,
+        "sluice: --size is 'steps=many'; expected AXIS=SIZE, as in steps=16\n",
+    )
+
+
+def test_predict_refuses_a_package_of_numbers(tmp_path: Path) -> None:
+    assert wrapped(tmp_path).exit_code == 0
+    ended = RUN.invoke(app, ["predict", "--models-dir", str(tmp_path), "--model", "mine", "a text"])
+    assert ended.exit_code == 2
+    assert "the task is tensor, numbers to numbers; expected one that reads text" in ended.stderr
