@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 
+from app.errors import PackageError
 from app.modelpack.store import Package, Refused, discover, open_package
 from app.runtime.classifier import Classifier
 from app.runtime.extractor import Extractor
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.summarizer import Summarizer
-from tests.packages import OTHERS, PACKAGES, TINY
+from tests.packages import OTHERS, PACKAGES, TINY, copy_tiny, write_file
 from tests.parrot import parrot, weigher
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -32,3 +35,19 @@ def test_the_packed_graphs_stay_within_the_opsets_that_run_everywhere(package: P
         assert 17 <= opset <= 20
         for tensor in (*graph.inputs, *graph.outputs):
             assert isinstance(tensor.axes[0], str) or tensor.name == "k", f"{tensor.name} has a fixed batch axis"
+
+
+def test_a_graph_that_opens_and_does_not_run_is_refused_by_name(tmp_path: Path) -> None:
+    folder = copy_tiny(tmp_path)
+    for file in ("model.onnx", "model.int8.onnx"):
+        model = onnx.load(folder / file)
+        for node in model.graph.node:
+            node.output[:] = ["first_logits" if output == "logits" else output for output in node.output]
+        model.graph.initializer.append(numpy_helper.from_array(np.array(1000), "far"))
+        model.graph.node.append(helper.make_node("Add", ["lens", "far"], ["no_rows"]))
+        model.graph.node.append(helper.make_node("Gather", ["first_logits", "no_rows"], ["logits"]))
+        write_file(folder, file, model.SerializeToString())
+    with pytest.raises(
+        PackageError, match=r"manifest.json: a graph fails on its first run \(.*; expected graphs that run"
+    ):
+        open_model(open_package(folder), choose("cpu"))
