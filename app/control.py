@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,6 +22,7 @@ from app.presence import Presence
 from app.runtime.changes import Change, Outcome, Plan, Reload, action
 from app.runtime.model import Model
 from app.runtime.registry import Prepared, Registry
+from app.runtime.threads import step_back
 
 log = structlog.get_logger("sluice")
 
@@ -121,6 +123,8 @@ class Control:
         self._changed = changed
         self._link = link
         self._turn = asyncio.Lock()
+        # of its own, because it can never come forward again; and one, so that what it leaves in its heap is used again
+        self._opener = ThreadPoolExecutor(1, "opener", step_back)
         self._is_open = asyncio.Event()
         self._prepared: tuple[int, Prepared] | None = None
         self._forgotten = -1
@@ -131,7 +135,8 @@ class Control:
         """Open every package of the folder or, as one of several processes, what the supervisor says."""
         async with self._turn:
             plan = self._link.plan if self._link is not None else None
-            prepared = await asyncio.to_thread(self._ready, lambda: self._registry.prepare_all(plan))
+            prepared = await asyncio.to_thread(self._registry.prepare_all, plan)
+            await self._warmed(prepared)
             self._put(prepared)
         self._is_open.set()
         if self._link is not None:
@@ -148,7 +153,7 @@ class Control:
             return Report(answered.outcome, answered.workers)
         async with self._turn:
             try:
-                prepared = await asyncio.to_thread(self._ready, lambda: self._registry.prepare(change))
+                prepared = await self._ready(change)
             except RequestError as refused:
                 self._refused(change, refused)
                 raise
@@ -170,13 +175,21 @@ class Control:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _ready(self, prepare: Callable[[], Prepared]) -> Prepared:
-        prepared = prepare()
+    async def _ready(self, change: Change) -> Prepared:
+        """Prepare a change behind the threads that serve; only what is timed on the way runs beside them."""
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._opener, self._registry.prepare, change)
+        await self._warmed(prepared)
+        return prepared
+
+    async def _warmed(self, prepared: Prepared) -> None:
+        await asyncio.to_thread(self._warm_new, prepared)
+
+    def _warm_new(self, prepared: Prepared) -> None:
         known = set(map(id, self._registry.ready))
         for model in prepared.snapshot.ready:
             if id(model) not in known:
                 self._warm(model)
-        return prepared
 
     def _done(self, change: Change, outcome: Outcome) -> None:
         self._metrics.changes.labels(action(change), "done").inc()
@@ -244,7 +257,7 @@ class Control:
     async def _prepare(self, link: Link, number: int, change: Change) -> None:
         async with self._turn:
             try:
-                prepared = await asyncio.to_thread(self._ready, lambda: self._registry.prepare(change))
+                prepared = await self._ready(change)
             except RequestError as refused:
                 vote = Vote(number, None, error=refused)
             except Exception:

@@ -87,14 +87,20 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Note the answer when it is whole."""
         self._read += data
-        head, split, body = self._read.partition(b"\r\n\r\n")
-        if not split or self._call is None:
-            return
-        at = head.lower().find(b"content-length:")
-        if len(body) >= int(head[at + 15 :].split(b"\r\n", 1)[0]):
-            self._call.status, self._call.done = int(head[9:12]), time.perf_counter()
+        answer = read_answer(self._read)
+        if answer is not None and self._call is not None:
+            self._call.status, self._call.done = answer[0], time.perf_counter()
             self._call = None
             self._free.append(self)
+
+
+def read_answer(data: bytes) -> tuple[int, bytes] | None:
+    """Return an answer's status and body once all of it is there; its length must be told."""
+    head, split, body = data.partition(b"\r\n\r\n")
+    if not split:
+        return None
+    at = head.lower().find(b"content-length:")
+    return (int(head[9:12]), body) if len(body) >= int(head[at + 15 :].split(b"\r\n", 1)[0]) else None
 
 
 @dataclass(slots=True)

@@ -1,7 +1,5 @@
 """What an operator does to a running service: packages that differ, a key, changes over HTTP."""
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from onnx import helper, numpy_helper
 
 from app.keys.key import line_of, mint
 from tests.packages import TINY, copy_package, write_file
-from tests.server import Server
 
 TEXT = "good film"
 
@@ -27,13 +24,13 @@ def keys_file(folder: Path) -> tuple[Path, str]:
 class Operator:
     """Somebody with an admin key."""
 
-    def __init__(self, server: Server, secret: str) -> None:
-        self._server = server
+    def __init__(self, url: str, secret: str) -> None:
+        self._url = url
         self._headers = {"Authorization": f"Bearer {secret}", "Connection": "close"}
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """Send a request with the key, over a connection of its own."""
-        url = f"{self._server.url}{path}"
+        url = f"{self._url}{path}"
         return httpx.request(method, url, headers=self._headers, json=body, timeout=60)
 
     def reload(self) -> dict[str, Any]:
@@ -49,7 +46,7 @@ class Operator:
     def classify(self, version: int | str | None = None, model: str | None = "tiny", **headers: str) -> dict[str, Any]:
         """Ask for a text's label."""
         body = {"inputs": TEXT, "model": model, "version": version}
-        answer = httpx.post(f"{self._server.url}/v1/sentiment", headers=self._headers | headers, json=body)
+        answer = httpx.post(f"{self._url}/v1/sentiment", headers=self._headers | headers, json=body)
         return self.must(answer)
 
 
@@ -81,30 +78,3 @@ def louder(
         model.graph.node.append(helper.make_node("Mul", ["quiet_logits", "factor"], ["logits"]))
         write_file(folder, file, model.SerializeToString())
     return folder
-
-
-Answers = list[tuple[int, dict[str, Any]]]
-
-
-async def crowd(url: str, connections: int, work: Callable[[Answers], None], body: dict[str, Any]) -> Answers:
-    """POST ``body`` over so many connections for as long as ``work`` takes in a thread; return statuses and answers.
-
-    ``work`` gets the list of answers as it grows.
-    """
-    done = asyncio.Event()
-    answers: Answers = []
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
-
-        async def ask() -> None:
-            while not done.is_set():
-                answer = await client.post("/v1/sentiment", json=body)
-                answers.append((answer.status_code, answer.json()))
-
-        asking = [asyncio.create_task(ask()) for _ in range(connections)]
-        try:
-            await asyncio.to_thread(work, answers)
-        finally:
-            done.set()
-            await asyncio.gather(*asking)
-    return answers

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.operating import TEXT, Answers, Operator, crowd, keys_file, louder
+from benchmarks.crowd import Replies, crowd
+from benchmarks.service import Service
+from benchmarks.swaps import series, settle, swap
+from tests.operating import TEXT, Operator, keys_file, louder
 from tests.packages import SUMMARIES, copy_package
 from tests.server import Server, serving
 
@@ -26,34 +28,7 @@ def operated(root: Path, **settings: Any) -> Iterator[tuple[Server, Operator]]:
     """Yield a service over ``root``/models with somebody who has its admin key."""
     file, secret = keys_file(root)
     with serving(root / "models", api_keys_file=file, allow_anonymous=1, **settings) as server:
-        yield server, Operator(server, secret)
-
-
-def pss_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1000
-    raise AssertionError("the kernel tells no Pss")
-
-
-def series(server: Server, version: int) -> int:
-    return sum(f'version="{version}"' in line for line in httpx.get(f"{server.url}/metrics").text.splitlines())
-
-
-def settle(server: Server, last: int, within_s: float = 20) -> None:
-    """Wait until the series of the last version that went are gone, and its memory given back."""
-    until = time.monotonic() + within_s
-    while series(server, last) and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(1)
-
-
-def swap(operator: Operator, models: Path, old: int, new: int) -> None:
-    """Let one version take another's place, in one step."""
-    louder(models, new, place=models / ".incoming")
-    (models / ".incoming" / "tiny" / str(new)).rename(models / "tiny" / str(new))
-    shutil.rmtree(models / "tiny" / str(old))
-    assert operator.reload() == {"workers": 1, "loaded": [f"tiny/{new}"], "unloaded": [f"tiny/{old}"], "refused": []}
+        yield server, Operator(server.url, secret)
 
 
 @pytest.mark.timeout(300)
@@ -63,28 +38,30 @@ async def test_twenty_swaps_under_64_connections_fail_mix_and_leave_nothing(tmp_
     with operated(tmp_path) as (server, operator):
         expected = {1: operator.classify(1)["results"][0]["scores"]}
 
-        def swaps(answers: Answers, first: int, last: int) -> None:
+        def swaps(replies: Replies, first: int, last: int) -> None:
             for old in range(first, last):
-                swap(operator, models, old, old + 1)
+                louder(models, old + 1, place=models / ".incoming")
+                swap(operator, models, "tiny", old, old + 1)
                 expected[old + 1] = operator.classify(old + 1)["results"][0]["scores"]
                 until = time.monotonic() + 20
-                while not answers or answers[-1][1].get("version") != old + 1:
-                    assert time.monotonic() < until, answers[-1:]
+                while not replies or replies[-1].json.get("version") != old + 1:
+                    assert time.monotonic() < until, replies[-1:]
                     time.sleep(0.01)
 
-        asked = {"inputs": [TEXT, TEXT]}
-        await crowd(server.url, CONNECTIONS, lambda answers: swaps(answers, 1, 3), asked)
-        before = pss_mb(server.process.pid)
-        answers = await crowd(server.url, CONNECTIONS, lambda answers: swaps(answers, 3, 3 + SWAPS), asked)
-        assert {status for status, _ in answers} == {200}
-        assert {answer["version"] for _, answer in answers} >= set(range(4, 4 + SWAPS))
-        for _, answer in answers:
+        asked, process = [{"inputs": [TEXT, TEXT]}], Service(server.url, server.process.pid)
+        await crowd(server.url, CONNECTIONS, asked, lambda replies: swaps(replies, 1, 3))
+        before = process.pss_mb()
+        replies = await crowd(server.url, CONNECTIONS, asked, lambda replies: swaps(replies, 3, 3 + SWAPS))
+        assert {reply.status for reply in replies} == {200}
+        answers = [reply.json for reply in replies]
+        assert {answer["version"] for answer in answers} >= set(range(4, 4 + SWAPS))
+        for answer in answers:
             assert [result["scores"] for result in answer["results"]] == [expected[answer["version"]]] * 2
             assert not any("version" in result for result in answer["results"])
-        await asyncio.to_thread(settle, server, 2 + SWAPS)
-        assert [series(server, version) for version in range(1, 3 + SWAPS)] == [0] * (2 + SWAPS)
-        assert series(server, 3 + SWAPS) > 0
-        assert pss_mb(server.process.pid) - before < _LEFT_BEHIND_MB
+        await asyncio.to_thread(settle, server.url, 2 + SWAPS)
+        assert [series(server.url, version) for version in range(1, 3 + SWAPS)] == [0] * (2 + SWAPS)
+        assert series(server.url, 3 + SWAPS) > 0
+        assert process.pss_mb() - before < _LEFT_BEHIND_MB
 
 
 def test_a_version_that_fails_to_open_leaves_the_old_one_serving_and_says_why(tmp_path: Path) -> None:
@@ -168,6 +145,6 @@ def test_a_summary_under_way_ends_on_the_version_it_began_with(tmp_path: Path) -
         assert (before["version"], after["version"]) == (1, 2)
         assert before["results"] == after["results"]
         until = time.monotonic() + 10
-        while series(server, 1):
+        while series(server.url, 1):
             assert time.monotonic() < until, "the old version's series stay"
             time.sleep(0.1)

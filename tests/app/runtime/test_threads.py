@@ -1,11 +1,14 @@
-"""Cores come from the cgroup quota, not from the host."""
+"""Cores come from the cgroup quota, not from the host; a thread can leave them to the others."""
 
 import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from app.runtime.threads import usable_cores
+from app.runtime.threads import step_back, usable_cores
 
 HERE = len(os.sched_getaffinity(0))
 
@@ -36,3 +39,12 @@ def test_a_cgroup_v1_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: i
 
 def test_without_a_cgroup_the_affinity_counts(tmp_path: Path) -> None:
     assert usable_cores(tmp_path) == HERE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NO NICENESS OF THREADS: the kernel knows only that of processes")
+def test_a_thread_that_steps_back_leaves_the_others_where_they_are() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ThreadPoolExecutor(1, initializer=step_back) as behind:
+        found = behind.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert found == min(19, before + 10)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
