@@ -106,12 +106,17 @@ class Conductor:
         """Return why a change cannot be made, in the words of the first worker that cannot."""
         if not slots:
             return ChangeRefused("no worker runs; expected one at least")
-        for slot in slots:
-            if slot not in votes:
-                why = "has died" if slot not in self._pipes else "was not ready in time"
-                return ChangeRefused(f"worker {slot} {why}, so that nothing was changed in any of them")
-            if (error := votes[slot].error) is not None:
+        silent = [slot for slot in slots if slot not in votes]
+        if silent:
+            slot = min(silent, key=lambda slot: slot in self._pipes)  # once one is dead the others are not waited for
+            why = "has died" if slot not in self._pipes else "was not ready in time"
+            return ChangeRefused(f"worker {slot} {why}, so that nothing was changed in any of them")
+        refused = [slot for slot in slots if votes[slot].error is not None]
+        if refused:
+            error = votes[refused[0]].error
+            if len(refused) == len(slots):
                 return error
+            return ChangeRefused(f"worker {refused[0]} could not, so that nothing was changed in any of them: {error}")
         if any(votes[slot].plan != votes[slots[0]].plan for slot in slots):
             return ChangeRefused(
                 "the workers found different packages on disk, so that nothing was changed in any of them; "

@@ -166,8 +166,16 @@ class Registry:
         except PackageError as refused:
             return Refused(*key, str(refused))
 
+    def _survey(self, name: str | None) -> dict[Key, str]:
+        try:
+            return survey(self._root, name)
+        except OSError as broken:
+            raise ChangeRefused(
+                f"the models folder cannot be read ({broken.strerror}); expected the folder of SLUICE_MODELS_DIR"
+            ) from broken
+
     def _load(self, draft: _Draft, name: str, version: int | None) -> None:
-        found = [key for key in survey(self._root, name) if version in {None, key[1]}]
+        found = [key for key in self._survey(name) if version in {None, key[1]}]
         if not found:
             wanted = f"{name!r}" if version is None else f"version {version} of {name!r}"
             raise ModelNotFound(f"{wanted} is not in the models folder; expected a folder models/name/version")
@@ -196,7 +204,7 @@ class Registry:
     def _reload(self, draft: _Draft, name: str | None) -> None:
         if not self._root.is_dir():
             raise ChangeRefused("the models folder is not there; expected the folder of SLUICE_MODELS_DIR")
-        found = survey(self._root, name)
+        found = self._survey(name)
         known = [key for key in draft.entries if name in {None, key[0]}]
         if name is not None and not found and not known:
             raise ModelNotFound(f"model {name!r} is not here; expected one of {sorted(self.names)}")
