@@ -219,7 +219,7 @@ def main(
             SLUICE_LOG_LEVEL="warning",
         ) as service:
             cpu_s = service.cpu_s()
-            seen = measure(service, Operator(service.url, secret), models, connections, swaps)
+            seen = measure(service, Operator(service, secret), models, connections, swaps)
             typer.echo(f"{service.cpu_s() - cpu_s:.1f} s of CPU, {len(seen.replies):,} requests")
     verdicts = judge(seen)
     typer.echo(table(seen, verdicts, connections))

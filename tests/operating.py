@@ -1,7 +1,7 @@
 """What an operator does to a running service: packages that differ, a key, changes over HTTP."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import numpy as np
@@ -21,11 +21,19 @@ def keys_file(folder: Path) -> tuple[Path, str]:
     return file, secret
 
 
+class Reachable(Protocol):
+    """A service, however it was started."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+
 class Operator:
     """Somebody with an admin key."""
 
-    def __init__(self, url: str, secret: str) -> None:
-        self._url = url
+    def __init__(self, service: Reachable, secret: str) -> None:
+        self._url = service.url
         self._headers = {"Authorization": f"Bearer {secret}", "Connection": "close"}
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:

@@ -8,9 +8,10 @@ from typing import Any, Self
 import httpx
 import pytest
 
+from benchmarks.crowd import crowd
 from tests.callers import GOOD, calling
 from tests.faulty import HANGS, RAISES, FaultyServer, token
-from tests.operating import TEXT, Operator, crowd, keys_file, louder
+from tests.operating import TEXT, Operator, keys_file, louder
 
 SERVING, CANDIDATE = 1, 2
 TEXTS = [TEXT, "a bad film", "good", "bad", "a good day", "not good"]
@@ -176,9 +177,9 @@ async def test_under_load_texts_are_dropped_and_no_request_is_lost(tmp_path: Pat
     trial = await asyncio.to_thread(Trial, tmp_path, factor=1.0, threads=1)
     with trial:
         asked = {"inputs": ["a good film " * 20] * 8}
-        answers = await crowd(trial.server.url, 16, lambda answers: _wait_for(answers, 200), asked)
-        assert {status for status, _ in answers} == {200}
-        assert {answer["version"] for _, answer in answers} == {SERVING}
+        answers = await crowd(trial.server.url, 16, [asked], lambda answers: _wait_for(answers, 200))
+        assert {answer.status for answer in answers} == {200}
+        assert {answer.json["version"] for answer in answers} == {SERVING}
         trial.wait_counted(8 * len(answers))
         assert trial.counted("dropped") > 0
         assert trial.server.metric("sluice_shadow_texts_total") == 8 * len(answers)

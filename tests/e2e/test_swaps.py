@@ -28,7 +28,7 @@ def operated(root: Path, **settings: Any) -> Iterator[tuple[Server, Operator]]:
     """Yield a service over ``root``/models with somebody who has its admin key."""
     file, secret = keys_file(root)
     with serving(root / "models", api_keys_file=file, allow_anonymous=1, **settings) as server:
-        yield server, Operator(server.url, secret)
+        yield server, Operator(server, secret)
 
 
 @pytest.mark.timeout(300)
