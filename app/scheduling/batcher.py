@@ -57,6 +57,7 @@ class Batcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
         self._waking = False
+        self._observer.queue(self._waiting.rows, self._waiting.tokens)
 
     def start(self) -> None:
         """Start the threads; call it on the event loop that will submit."""
@@ -105,7 +106,6 @@ class Batcher:
         ticket.rows = [Row(ticket, at, ids) for at, ids in enumerate(rows)]
         self._admit(ticket, timeout_s, now)
         self._waiting.put(ticket, now)
-        self._observer.queue(self._waiting.rows, self._waiting.tokens)
         self._wake_soon()
         ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
         return ticket
@@ -138,7 +138,7 @@ class Batcher:
         self._runner.close(join_s)
 
     def _admit(self, ticket: Ticket, timeout_s: float, now: float) -> None:
-        cost_s = self._waiting.cost_s(ticket)
+        cost_s = self._waiting.price(ticket)
         ticket.wait_s = self._wait_s(ticket.priority, due(now, ticket.deadline))
         if ticket.priority == "interactive":
             self._admission.offer(now, cost_s)

@@ -99,7 +99,11 @@ class RunCosts:
 
     def seconds(self, lane: Hashable, rows: int, width: int) -> float:
         """Return the forecast for a batch of a lane, zero while nothing is known of any."""
-        return self._of.get(lane, self._last).seconds(rows, width)
+        return self.of(lane).seconds(rows, width)
+
+    def of(self, lane: Hashable) -> RunCost:
+        """Return the cost of a lane's runs, for who asks for many forecasts at once."""
+        return self._of.get(lane, self._last)
 
     def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> None:
         """Learn of a lane's run that took so long."""

@@ -21,6 +21,7 @@ class BatchObserver:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._wait_errors = metrics.registry.histogram(metrics.wait_error_seconds)
         self._waits = {priority: metrics.forecast_wait_seconds.labels(priority) for priority in PRIORITIES}
 
     def batch(self, batch: Batch) -> None:
@@ -51,7 +52,7 @@ class BatchObserver:
 
     def waited(self, forecast_s: float, seconds: float) -> None:
         """Count by how much a wait was misjudged."""
-        self._metrics.wait_error_seconds.observe(abs(seconds - forecast_s))
+        self._wait_errors.observe(abs(seconds - forecast_s))
 
 
 class CacheObserver:

@@ -15,7 +15,6 @@ import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Sized
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from app.errors import QueueFull
 from app.runtime.widths import rung
@@ -27,6 +26,9 @@ _SHORT_ABOUT_S = 1.0
 
 _LOOK_S = 0.05
 """How often a thread that is kept free looks whether it still has to be."""
+
+_FEW = 8
+"""So many rows of one job and more are sorted in, not put to their places one by one."""
 
 _LOOK_PAST = 64
 """How many long rows a thread that is kept free passes over in search of a short one."""
@@ -42,11 +44,11 @@ class Row:
     order: int = 0
     cost_s: float = 0.0
     """Its share of a full batch of its like, as it was forecast when it came."""
+    length: int = field(init=False)
+    """Tokens, at least one: what the row adds to the queue and to a batch; of a document, its padded cells."""
 
-    @property
-    def length(self) -> int:
-        """Tokens, at least one: what the row adds to the queue and to a batch; of a document, its padded cells."""
-        return len(self.ids)
+    def __post_init__(self) -> None:
+        self.length = len(self.ids)
 
 
 @dataclass(slots=True, eq=False)
@@ -70,24 +72,47 @@ class _Class:
         self.tokens = 0
         self.cost_s = 0.0
 
-    def add(self, row: Row) -> None:
-        insort(self.due, row, key=_by_due)
-        insort(self.lanes.setdefault(row.job.lane, []), row, key=_by_length)
-        self.tokens += row.length
-        self.cost_s += row.cost_s
+    def add(self, job: Job) -> None:
+        lane = self.lanes.setdefault(job.lane, [])
+        if len(job.rows) < _FEW:
+            for row in job.rows:
+                insort(self.due, row, key=_by_due)
+                insort(lane, row, key=_by_length)
+        else:  # sorting is quick where most is in order
+            self.due += job.rows
+            self.due.sort(key=_by_due)
+            lane += job.rows
+            lane.sort(key=_by_length)
+        for row in job.rows:
+            self.tokens += row.length
+            self.cost_s += row.cost_s
+
+    def take(self, lane: Hashable, start: int, end: int) -> list[Row]:
+        """Take the rows of a lane from the ``start``-th shortest to before the ``end``-th."""
+        rows = self.lanes[lane]
+        taken = rows[start:end]
+        del rows[start:end]
+        if not rows:
+            del self.lanes[lane]
+        for row in taken:
+            self._leave(row, bisect_left(self.due, _by_due(row), key=_by_due))
+        return taken
 
     def forget(self, row: Row) -> bool:
         at = bisect_left(self.due, _by_due(row), key=_by_due)
         if at == len(self.due) or self.due[at] is not row:
             return False
-        del self.due[at]
+        self._leave(row, at)
         lane = self.lanes[row.job.lane]
         del lane[bisect_left(lane, _by_length(row), key=_by_length)]
         if not lane:
             del self.lanes[row.job.lane]
+        return True
+
+    def _leave(self, row: Row, at: int) -> None:
+        del self.due[at]
         self.tokens -= row.length
         self.cost_s = self.cost_s - row.cost_s if self.due else 0.0
-        return True
 
     def cost_before_s(self, when: float) -> float:
         """Return the forecast of what is due before ``when``, taken as its share of the rows."""
@@ -131,7 +156,7 @@ class Waiting:
         return self._runs >= self._threads
 
     def put(self, job: Job, now: float = 0.0) -> None:
-        """Take all of a job's rows or none: ``QueueFull`` where they would exceed the bound.
+        """Take all of a job's rows, at their price, or none: ``QueueFull`` where they would exceed the bound.
 
         A job larger than the whole bound is taken when nothing waits, or it could never be. The class ``batch`` fills
         at most half of the bound, so that interactive work always finds room.
@@ -140,18 +165,24 @@ class Waiting:
         with self._changed:
             self._refuse_beyond_bound(job.priority, tokens)
             job.due = due(now, job.deadline)
-            mine = self._classes[job.priority]
             for row in job.rows:
                 self._orders += 1
                 row.order = self._orders
-                row.cost_s = self._share_s(job.lane, row.length)
-                mine.add(row)
                 if not self._is_long(row):
                     self._short_came = now
+            self._classes[job.priority].add(job)
 
-    def cost_s(self, job: Job) -> float:
-        """Return the forecast of a job's rows, each as its share of a full batch, in seconds of one thread."""
-        return sum(self._share_s(job.lane, row.length) for row in job.rows)
+    def price(self, job: Job) -> float:
+        """Note what each of a job's rows is forecast to cost, and return their sum, in seconds of one thread."""
+        by_width: dict[int, float] = {}
+        total_s = 0.0
+        for row in job.rows:
+            width = rung(row.length)
+            if width not in by_width:
+                by_width[width] = self._share_s(job.lane, width)
+            row.cost_s = by_width[width]
+            total_s += row.cost_s
+        return total_s
 
     def cost_before_s(self, priority: Priority, when: float) -> float:
         """Return the forecast of what goes before a row of a class that is due at ``when``, in seconds of one thread.
@@ -246,14 +277,12 @@ class Waiting:
         job, mine = first.job, self._classes[first.job.priority]
         lane = mine.lanes[job.lane]
         budget = self._share(job.lane)
-        seconds = partial(self._costs.seconds, job.lane)
+        seconds = self._costs.of(job.lane).seconds
         at = bisect_left(lane, _by_length(first), key=_by_length)
         start = max(0, at - budget.max_rows)  # no batch reaches further
         lengths = [row.length for row in lane[start : at + budget.max_rows]]
         low, high = neighbours(lengths, at - start, budget, seconds, within_s=job.deadline - now)
-        taken = lane[start + low : start + high]
-        for row in taken:
-            mine.forget(row)
+        taken = mine.take(job.lane, start + low, start + high)
         rows = [row for row in taken if row.job.deadline > now]
         self._runs += bool(rows)
         self._long_runs += any(map(self._is_long, rows))
@@ -287,8 +316,7 @@ class Waiting:
     def _is_long(self, row: Row) -> bool:
         return row.length > self._budget.max_cells // 2
 
-    def _share_s(self, lane: Hashable, length: int) -> float:
-        width = rung(length)
+    def _share_s(self, lane: Hashable, width: int) -> float:
         rows = self._budget.full_rows(width)
         return self._costs.seconds(lane, rows, width) / rows
 

@@ -121,6 +121,7 @@ def test_who_is_forecast_to_wait_for_nobody_goes_first() -> None:
         costs.observe(A, 1, 5, 0.01)
     queue = Waiting(Budget(max_cells=500, max_rows=1, max_padding_share=0.2), 1_000, costs=costs)
     early = job(5, 5, 5)
+    queue.price(early)
     queue.put(early, now=0.0)
     all_s = 3 * costs.seconds(A, 1, 5)
     assert queue.cost_before_s("interactive", due(0.1, NEVER)) == pytest.approx(all_s)
