@@ -23,19 +23,16 @@ Section = Mapping[str, Any]
 
 def publish(page: Path, name: str, figures: Section, shown: Callable[[Section], str]) -> str:
     """Keep a run's figures as the section ``name`` of the page's JSON, show them between its marks, and return that."""
-    section = keep(page, name, figures)
+    section = _dated(figures)
     text = shown(section)
     fill(page, name, text)
+    _write(page, name, section)
     return text
 
 
-def keep(page: Path, name: str, figures: Section) -> Section:
-    """Replace one section of the JSON beside a page, and return it with the time and the machine that it is of."""
-    sections = kept(page)
-    sections[name] = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": facts(), **figures}
-    page.with_suffix(".json").write_text(json.dumps(sections, indent=1) + "\n", "utf-8")
-    section: Section = sections[name]
-    return section
+def keep(page: Path, name: str, figures: Section) -> None:
+    """Replace one section of the JSON beside a page, with the time and the machine that it is of."""
+    _write(page, name, _dated(figures))
 
 
 def kept(page: Path) -> dict[str, Any]:
@@ -48,6 +45,15 @@ def kept(page: Path) -> dict[str, Any]:
 def run_of(section: Section) -> str:
     """Return when and on what a section was measured, for the line above its table."""
     return f"Run of {section['measured_at'][:10]}, {section['machine']['cores']} cores"
+
+
+def _dated(figures: Section) -> Section:
+    return {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": facts(), **figures}
+
+
+def _write(page: Path, name: str, section: Section) -> None:
+    sections = kept(page) | {name: section}
+    page.with_suffix(".json").write_text(json.dumps(sections, indent=1) + "\n", "utf-8")
 
 
 def fill(page: Path, name: str, text: str) -> None:

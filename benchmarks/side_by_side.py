@@ -87,6 +87,11 @@ def best_peer(targets: dict[str, Figures]) -> tuple[str, Figures] | None:
     return max(peers.items(), key=lambda one: one[1].texts_s) if peers else None
 
 
+def ratio(one: float, other: float) -> float | None:
+    """Return one beside the other; nothing where the other answered nothing."""
+    return one / other if other else None
+
+
 def as_json(results: Results, bare: dict[str, float]) -> Section:
     """Return what JSON keeps of a run."""
     cells = [
@@ -131,8 +136,9 @@ def _against(cell: Cell, targets: dict[str, Figures], bare: float | None) -> str
     if found is None:
         return f"{head} - | - | - | {ceiling} |"
     name, best = found
-    ratio, tail = ours.texts_s / best.texts_s, ours.p99_ms / best.p99_ms
-    return f"{head} {name}: {_shown(best, cell)} | {ratio:.2f} | {tail:.2f} | {ceiling} |"
+    rate, tail = ratio(ours.texts_s, best.texts_s), ratio(ours.p99_ms, best.p99_ms)
+    of_peer = " | ".join("-" if one is None else f"{one:.2f}" for one in (rate, tail))
+    return f"{head} {name}: {_shown(best, cell)} | {of_peer} | {ceiling} |"
 
 
 def _everyone(results: Results) -> list[str]:

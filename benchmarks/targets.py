@@ -13,7 +13,7 @@ import typer
 
 from benchmarks.figure import Figure, table
 from benchmarks.report import DECODING, PERFORMANCE, Section, fill, kept
-from benchmarks.side_by_side import OURS, Cell, Results, best_peer, of_json
+from benchmarks.side_by_side import OURS, Cell, Results, best_peer, of_json, ratio
 
 MARK = "targets"
 _RATES = {
@@ -53,10 +53,10 @@ def _against_peers(results: Results) -> Iterator[Figure]:
         name, best = best_peer(targets) or ("the best peer", None)
         ours = targets.get(OURS)
         head = f"{kind} texts, {connections} connection{'s' if connections > 1 else ''}"
-        ratio = ours.texts_s / best.texts_s if ours and best else None
-        yield Figure(f"{head}: req/s, to {name}", ratio, "x", target)
+        rate = ratio(ours.texts_s, best.texts_s) if ours and best else None
+        yield Figure(f"{head}: req/s, to {name}", rate, "x", target)
         if (kind, connections) in _TAILS:
-            tail = ours.p99_ms / best.p99_ms if ours and best else None
+            tail = ratio(ours.p99_ms, best.p99_ms) if ours and best else None
             yield Figure(f"{head}: p99, to {name}", tail, "x", _TAILS[kind, connections], at_most=True)
 
 

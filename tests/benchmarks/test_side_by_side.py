@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from benchmarks.side_by_side import Cell, bare_loop, read, table
+from benchmarks.side_by_side import Cell, as_json, bare_loop, of_json, read, table
 
 
 def line(peer: str, req_s: float, **more: Any) -> str:
@@ -41,3 +41,14 @@ def test_the_bare_loop_is_its_best_order_on_all_cores_of_texts_as_they_come() ->
     found = [(1, False, 9.0), (2, False, 7.0), (2, False, 8.0), (2, True, 9.5)]
     rows = [{"set": "short", "procs": procs, "sorted": far, "texts_s": rate} for procs, far, rate in found]
     assert bare_loop(map(json.dumps, rows)) == {"short": 8.0}
+
+
+def test_a_peer_that_answers_nothing_is_beaten_by_no_ratio() -> None:
+    shown = table(read([line("sluice", 300), line("mosec", 0, p99_ms=0.0)]), bare={})
+    assert "| 300, 2.00, 10.0, 0.25 | mosec: 0, 0.0, 0.25 | - | - | - |" in shown
+
+
+def test_a_run_is_the_same_after_json() -> None:
+    results, bare = read([line("sluice", 300), line("mosec", 200, kind="batch32")]), {"short": 600.0}
+    assert of_json(json.loads(json.dumps(as_json(results, bare)))) == (results, bare)
+    assert of_json(None) == ({}, {})
