@@ -81,10 +81,12 @@ def running_sum() -> bytes:
     return graph(nodes, [x], [y], [axis])
 
 
-def same(kind: int = TensorProto.FLOAT, shape: Sequence[int | str | None] | None = ("batch", 2)) -> bytes:
-    """Return x to y, which is x, of an ONNX type and shape."""
-    x, y = _value("x", kind, shape), _value("y", kind, shape)
-    return graph([helper.make_node("Identity", ["x"], ["y"])], [x], [y])
+def same(
+    kind: int = TensorProto.FLOAT, shape: Sequence[int | str | None] | None = ("batch", 2), name: str = "x"
+) -> bytes:
+    """Return x, or what it is called, to y, which is the same, of an ONNX type and shape."""
+    x, y = _value(name, kind, shape), _value("y", kind, shape)
+    return graph([helper.make_node("Identity", [name], ["y"])], [x], [y])
 
 
 def custom() -> bytes:

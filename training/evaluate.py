@@ -97,6 +97,8 @@ def open_served(path: Path, precision: Precision | None = None, threads: int | N
     if not folder.is_dir():
         raise PackageError(str(path), "no such folder", "models/<name> or models/<name>/<version>")
     package = open_package(folder if folder.name.isdigit() else latest(folder))
+    if package.manifest.task == "tensor":
+        raise PackageError("manifest.json", "task is 'tensor'", "a package that reads text")
     provider = choose("cpu")
     wanted = [precision] if precision else list(provider.precisions)
     graph = next((found for one in wanted if (found := package.manifest.graph(one))), None)

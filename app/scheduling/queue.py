@@ -317,7 +317,7 @@ class Waiting:
         return row.length > self._budget.max_cells // 2
 
     def _share_s(self, lane: Hashable, width: int) -> float:
-        rows = self._budget.full_rows(width)
+        rows = 1 if joining_of(lane) == "alone" else self._budget.full_rows(width)
         return self._costs.seconds(lane, rows, width) / rows
 
     def _share(self, lane: Hashable) -> Budget:

@@ -21,7 +21,9 @@ from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.tensors import TensorModel
 from app.scheduling.batcher import Batcher
+from app.scheduling.estimate import RunCosts
 from app.scheduling.policy import Budget, Priority, neighbours
+from app.scheduling.queue import Job, Row, Waiting
 from app.scheduling.ticket import Answer, Batch
 from tests.graphs import IN, LSTM, RUNNING_SUM, graph, lstm, running_sum, tensor_package
 
@@ -36,6 +38,24 @@ def test_rows_end_to_end_join_whatever_their_lengths() -> None:
 
 def test_a_row_of_a_lane_that_joins_none_runs_alone() -> None:
     assert neighbours([4, 4, 4], 1, ALONE) == (1, 2)
+
+
+def test_a_request_that_joins_none_is_forecast_as_a_run_of_its_own() -> None:
+    costs = RunCosts()
+    lanes = {"alone": Gate(), "end to end": Gate()}
+    for joining, lane in lanes.items():
+        lane.joining = joining
+        costs.observe(lane, 1, 4, 0.5)
+    waiting = Waiting(ALONE, 1_000, costs=costs)
+    forecast = {joining: waiting.cost_s(job_of(lane, 4)) for joining, lane in lanes.items()}
+    assert forecast["alone"] == pytest.approx(0.5)
+    assert forecast["end to end"] < 0.4
+
+
+def job_of(lane: "Gate", length: int) -> Job:
+    job = Job(lane, 10.0)
+    job.rows = [Row(job, 0, np.zeros(length, np.int64))]
+    return job
 
 
 @given(
@@ -55,6 +75,7 @@ class Gate:
 
     model: str = "gate"
     version: str = "1"
+    joining: str = "padded"
     opened: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
 

@@ -42,6 +42,9 @@ def asked(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Test
         ("counts", TensorProto.UINT64, "uint64"),
     ):
         tensor_package(root, same(kind), echo(dtype), name)
+    port = {"dtype": "float32", "axes": ["batch", 1]}
+    named = {"inputs": [{"name": "text", **port}], "outputs": [{"name": "y", **port}], "tensors": {"batched": True}}
+    tensor_package(root, same(shape=("batch", 1), name="text"), named, "misnamed")
     copy_tiny(root)
     with clients() as make:
         yield make(root, max_items=4, max_tensor_numbers=500)
@@ -143,6 +146,11 @@ def test_each_kind_of_number_comes_back_as_it_went(
 ) -> None:
     x = {"name": "x", "datatype": datatype, "shape": [1, 2], "data": values}
     assert outputs(asked.post(INFER.format(model), json={"inputs": [x]}))["y"]["data"] == values[0]
+
+
+def test_numbers_that_are_called_text_are_numbers(asked: TestClient) -> None:
+    found = outputs(asked.post(INFER.format("misnamed"), json={"inputs": [tensor("text", "FP32", [[0.5], [2.0]])]}))
+    assert (found["y"]["shape"], found["y"]["data"]) == ([2, 1], [0.5, 2.0])
 
 
 def binary(asked: TestClient, model: str, datatype: str, raw: bytes, shape: list[int], *, back: bool) -> Any:
