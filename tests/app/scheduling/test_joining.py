@@ -47,7 +47,7 @@ def test_a_request_that_joins_none_is_forecast_as_a_run_of_its_own() -> None:
         lane.joining = joining
         costs.observe(lane, 1, 4, 0.5)
     waiting = Waiting(ALONE, 1_000, costs=costs)
-    forecast = {joining: waiting.cost_s(job_of(lane, 4)) for joining, lane in lanes.items()}
+    forecast = {joining: waiting.price(job_of(lane, 4)) for joining, lane in lanes.items()}
     assert forecast["alone"] == pytest.approx(0.5)
     assert forecast["end to end"] < 0.4
 
