@@ -1,9 +1,9 @@
 """The figures that the service is held to, each beside its target, from one run.
 
-    python -m benchmarks.figures [--seconds 4] [--rounds 3]
+    python -m benchmarks.figures [--seconds 4] [--rounds 3] [--only memory|online|threads|bulk]
 
 Ratios are medians of rounds in which both sides take their turn. Writes its part of docs/performance.md and of the JSON
-beside it. Needs wrk and curl.
+beside it or, with ``--only``, nothing. Needs wrk and curl.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -121,20 +121,45 @@ def shown(section: Section) -> str:
     return f"{head}\n\n{table(map(Figure.of, section['figures']))}"
 
 
+def online(seconds: int, rounds: int) -> list[Figure]:
+    """Return the figures of one service under requests."""
+    with running() as service:
+        drive(service, "short", texts("short"), connections=8, seconds=1)  # warm-up
+        return [
+            padding_share(service, seconds),
+            _middle([beside_a_document(service, seconds) for _ in range(rounds)]),
+        ]
+
+
+def bulk(seconds: int, rounds: int) -> list[Figure]:
+    """Return the figures of streams and files."""
+    by_round = [list(bulk_ratios(seconds)) for _ in range(rounds)]
+    return [_middle(list(ones)) for ones in zip(*by_round, strict=True)]
+
+
+_PARTS: dict[str, Callable[[int, int], list[Figure]]] = {
+    "memory": lambda seconds, _: [memory(seconds)],
+    "online": online,
+    "threads": lambda seconds, rounds: [_middle([thread_ratio(seconds) for _ in range(rounds)])],
+    "bulk": bulk,
+}
+
+
 def main(
     seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each ratio.")] = 3,
     page: Annotated[Path, typer.Option(help="Page of the table, beside its JSON.")] = PERFORMANCE,
+    only: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(_PARTS)}: only these, and nothing written.")
+    ] = None,
 ) -> None:
     """Measure every figure and write the page and the JSON."""
-    figures = [memory(seconds)]
-    with running() as service:
-        drive(service, "short", texts("short"), connections=8, seconds=1)  # warm-up
-        figures.append(padding_share(service, seconds))
-        figures.append(_middle([beside_a_document(service, seconds) for _ in range(rounds)]))
-    figures.append(_middle([thread_ratio(seconds) for _ in range(rounds)]))
-    by_round = [list(bulk_ratios(seconds)) for _ in range(rounds)]
-    figures += [_middle(list(ones)) for ones in zip(*by_round, strict=True)]
+    if only is not None:
+        if only not in _PARTS:
+            raise typer.BadParameter(f"--only is {only!r}; expected one of {', '.join(_PARTS)}")
+        typer.echo(table(_PARTS[only](seconds, rounds)))
+        return
+    figures = [figure for part in _PARTS.values() for figure in part(seconds, rounds)]
     found = {"seconds": seconds, "rounds": rounds, "figures": [asdict(one) for one in figures]}
     typer.echo(publish(page, MARK, found, shown))
 
