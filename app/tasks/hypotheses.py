@@ -1,11 +1,11 @@
 """What the beams of many texts have said so far, in arrays that grow with rows and tokens, and may not repeat.
 
-Each step's tokens are kept with the beam that each goes on from, and read backwards once a summary is wanted. What
-each beam has said is also kept whole, since that is looked at in every step for runs of tokens.
+Each token is kept with the one before it, and a summary read backwards once it is wanted. What each beam has said is
+also kept whole, as ids, since that is looked at in every step for runs of tokens.
 """
 
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,18 +29,24 @@ class Picked(NamedTuple):
     totals: Doubles
 
 
+_Node = tuple[int, float, float, int, Any]
+"""A token's fields and the node before it, ``None`` at the first: beams that part share what they said together."""
+
+
 class Hypotheses:
     """The live beams of R rows, K each; one that is dead has the log-probability -inf, and says what the first says."""
 
-    def __init__(self, beams: int) -> None:
+    def __init__(self, beams: int, first: int) -> None:
+        """``first``: the token that a beam reads before it has said one."""
         self.beams = beams
         self.rows = 0
+        self._first = first
         self._room = self._tokens = 0
+        self._nodes: list[_Node | None] = []  # R K, row by row
         self._lengths = np.zeros(0, np.int64)  # [room]
         self._logps = np.zeros((0, beams))  # [room, K]
+        self._last = np.zeros((0, beams), np.int64)  # [room, K]
         self._said = np.zeros((0, beams, 0), np.int64)  # [room, K, tokens]
-        self._ids, self._parents, self._sources = (np.zeros((0, 0, beams), np.int64) for _ in range(3))
-        self._shares, self._chances = (np.zeros((0, 0, beams), np.float32) for _ in range(2))  # [room, tokens, K]
 
     @property
     def lengths(self) -> Ids:
@@ -52,13 +58,20 @@ class Hypotheses:
         """Log-probabilities float64[R, K] of all that each beam has said; a view."""
         return self._logps[: self.rows]
 
+    @property
+    def last(self) -> Ids:
+        """Each beam's last token, int64[R, K]; a view."""
+        return self._last[: self.rows]
+
     def join(self) -> None:
         """Add a row at the end, of which nothing is said and one beam lives."""
         self._fit(self.rows + 1, 1)
         at = self.rows
+        self._nodes += [None] * self.beams
         self._lengths[at] = 0
         self._logps[at] = -inf
         self._logps[at, 0] = 0.0
+        self._last[at] = self._first
         self._said[at] = NOTHING
         self.rows += 1
 
@@ -66,43 +79,35 @@ class Hypotheses:
         """Forget row ``at``; the last row takes its place."""
         last = self.rows - 1
         if at != last:
-            length = self._lengths[last]
-            self._lengths[at], self._logps[at], self._said[at] = length, self._logps[last], self._said[last]
-            for array in (self._ids, self._parents, self._sources, self._shares, self._chances):
-                array[at, :length] = array[last, :length]
+            for array in (self._lengths, self._logps, self._last, self._said):
+                array[at] = array[last]
+        self._nodes[at * self.beams : (at + 1) * self.beams] = self._nodes[-self.beams :]
+        del self._nodes[last * self.beams :]
         self.rows = last
-
-    def last(self, first: int) -> Ids:
-        """Return each beam's last token, int64[R, K]; ``first`` where there is none."""
-        lengths = self.lengths
-        found: Ids = self._said[np.arange(self.rows), :, lengths - 1]  # [R, K]; of nothing, the last cell
-        return np.where(lengths[:, None] > 0, found, first)
 
     def extend(self, picked: Picked, sources: Ids) -> None:
         """Let each beam say one token more, from its place in the source, int64[R, K]."""
         rows = self.rows
         self._fit(rows, int(self.lengths.max()) + 1)
-        own, lengths = np.arange(rows), self.lengths
+        lengths, own, nodes = self.lengths, np.arange(rows), self._nodes
         if self.beams > 1:
             self._said[:rows] = self._said[own[:, None], picked.parents]
+            flat = picked.parents + own[:, None] * self.beams  # [R, K]
+            nodes = [nodes[at] for at in flat.ravel().tolist()]
+        fields = (picked.tokens, picked.logps, picked.copied, sources)
+        self._nodes = list(zip(*(field.ravel().tolist() for field in fields), nodes, strict=True))
         self._said[own, :, lengths] = picked.tokens
+        self._last[:rows] = picked.tokens
         self._logps[:rows] = picked.totals
-        self._ids[own, lengths], self._parents[own, lengths] = picked.tokens, picked.parents
-        self._chances[own, lengths], self._shares[own, lengths] = picked.logps, picked.copied
-        self._sources[own, lengths] = sources
-        self._lengths[:rows] += 1
+        lengths += 1
 
     def tokens(self, at: int, beam: int) -> list[Token]:
         """Return what a beam has said, first to last."""
-        found = []
-        for place in reversed(range(int(self._lengths[at]))):
-            found.append(self._token(at, place, beam))
-            beam = int(self._parents[at, place, beam])
+        found, node = [], self._nodes[at * self.beams + beam]
+        while node is not None:
+            found.append(Token(*node[:4]))
+            node = node[4]
         return found[::-1]
-
-    def since(self, at: int, first: int, end: int) -> list[Token]:
-        """Return the tokens from place ``first`` to before ``end`` of a beam of one."""
-        return [self._token(at, place, 0) for place in range(first, end)]
 
     def repeats(self, size: int) -> tuple[Ids, Ids]:
         """Return which tokens would repeat a run of ``size``: indexes int64[H] of beams, row by row, and their ids.
@@ -125,12 +130,6 @@ class Hypotheses:
         row, beam, window = np.nonzero(same)
         return row * self.beams + beam, followers[row, beam, window]
 
-    def _token(self, at: int, place: int, beam: int) -> Token:
-        where = at, place, beam
-        return Token(
-            int(self._ids[where]), float(self._chances[where]), float(self._shares[where]), int(self._sources[where])
-        )
-
     def _fit(self, rows: int, tokens: int) -> None:
         """Make room for so many rows, and as many tokens of each: twice what there was, at least."""
         if rows <= self._room and tokens <= self._tokens:
@@ -139,9 +138,6 @@ class Hypotheses:
         longer = max(_MIN_TOKENS, self._tokens) if tokens > self._tokens else 0
         self._lengths = np.pad(self._lengths, (0, more))
         self._logps = np.pad(self._logps, ((0, more), (0, 0)))
+        self._last = np.pad(self._last, ((0, more), (0, 0)))
         self._said = np.pad(self._said, ((0, more), (0, 0), (0, longer)), constant_values=NOTHING)
-        wider = (0, more), (0, longer), (0, 0)
-        self._ids, self._parents = np.pad(self._ids, wider), np.pad(self._parents, wider)
-        self._sources = np.pad(self._sources, wider)
-        self._shares, self._chances = np.pad(self._shares, wider), np.pad(self._chances, wider)
         self._room, self._tokens = self._room + more, self._tokens + longer

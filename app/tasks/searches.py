@@ -7,7 +7,7 @@ ends. Greedy search is a beam of one. Every tie is decided: by the lower beam, t
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import inf
+from math import inf, isnan
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -50,10 +50,9 @@ class Searches(Generic[SourceT]):
         """``step`` must have no rows yet."""
         self._step = step
         self._beams = beams
-        self._bos_id = bos_id
         self._eos_id = eos_id
         self._searches: list[_Search] = []
-        self._said = Hypotheses(beams)
+        self._said = Hypotheses(beams, bos_id)
         self._standings = Standings(beams)
 
     @property
@@ -94,18 +93,18 @@ class Searches(Generic[SourceT]):
 
     def since(self, at: int, first: int) -> list[Token]:
         """Return the tokens from place ``first`` on that are decided in a beam of one."""
-        return self._said.since(at, first, self.decided(at))
+        return self._said.tokens(at, 0)[first : self.decided(at)]
 
     def advance(self) -> dict[int, End]:
         """Step all rows once; return the rows that are over, with their summaries or why they failed.
 
         They must leave before the next call. Raises what the step raises for all rows.
         """
-        found = self._step.step(self._said.last(self._bos_id), self._banned())
+        found = self._step.step(self._said.last, self._banned())
         ends: dict[int, End] = dict(found.failed)
         found = self._narrowed(found, ends)
-        if (wrong := np.isnan(found.logps)).any():
-            for at in np.flatnonzero(wrong.any((1, 2))).tolist():
+        if isnan(found.logps.sum()):
+            for at in np.flatnonzero(np.isnan(found.logps).any((1, 2))).tolist():
                 ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
         picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)
         sources = self._step.follow(picked.parents, picked.tokens, picked.copied)
@@ -140,13 +139,11 @@ class Searches(Generic[SourceT]):
         """Take each row's best token: as ``_several``, without its cost."""
         tokens, logps, copied = found.ids[:, :, 0], found.logps[:, :, 0], found.copied[:, :, 0]  # [R, 1] each
         totals = self._said.logps + logps  # [R, 1]
-        over = (tokens == self._eos_id) | ~(logps > -inf)  # [R, 1]
-        if over.any():
-            for at in np.flatnonzero(over).tolist():
-                if at not in ends:
-                    if logps[at, 0] > -inf:
-                        self._end(at, 0, float(totals[at, 0]), found)
-                    ends[at] = self.best(at)
+        for at in np.flatnonzero((tokens == self._eos_id) | (logps == -inf)).tolist():
+            if at not in ends:
+                if logps[at, 0] > -inf:
+                    self._end(at, 0, float(totals[at, 0]), found)
+                ends[at] = self.best(at)
         return Picked(np.zeros_like(tokens), tokens, logps, copied, totals)
 
     def _several(self, found: Found, ends: dict[int, End]) -> Picked:
@@ -177,22 +174,28 @@ class Searches(Generic[SourceT]):
         return Picked(places // k % beams, ids[own, ranks], logps, copied, whole)
 
     def _banned(self) -> Ids:
-        """Return what may not follow, int64[R, K, N]: the end before its time, and repeated runs of tokens."""
-        rows, beams = self.rows, self._beams
-        lengths = self._said.lengths.tolist()
-        ends = [
-            self._eos_id if length < search.options.min_tokens else NOTHING
-            for length, search in zip(lengths, self._searches, strict=True)
-        ]
-        early = np.broadcast_to(np.array(ends, np.int64)[:, None], (rows, beams)).reshape(-1, 1)  # [R K, 1]
+        """Return what may not follow, int64[R, K, N]: the end before its time, repeated runs, and what numerals ban."""
+        rows, beams, lengths = self.rows, self._beams, self._said.lengths.tolist()
         sizes = [search.options.block_ngram for search in self._searches]
-        columns = [early, *(self._repeats(size, sizes) for size in sorted({*sizes} - {0}))]  # [R K, N'] each
-        if self._standings.heeded:
-            columns.append(self._standings.banned.reshape(rows * beams, -1))
-        banned = np.concatenate(columns, axis=1) if len(columns) > 1 else early  # [R K, N]
-        banned = banned.reshape(rows, beams, -1)
-        for at, beam, _, _ in self._standings.forced():
-            banned[at, beam] = NOTHING  # a numeral goes on, whatever it repeats
+        repeats, width = [], 1
+        for size in sorted({*sizes} - {0}):
+            at, ids = self._repeats(size, sizes)  # [H] each
+            if len(at):
+                place = width + np.arange(len(at)) - np.searchsorted(at, at)  # [H], among those of its beam
+                repeats.append((at, place, ids))
+                width = int(place.max()) + 1
+        numerals = self._standings.banned if self._standings.heeded else None  # [R, K, N']
+        whole = width + (0 if numerals is None else numerals.shape[2])
+        banned = np.full((rows, beams, whole), NOTHING, np.int64)  # [R, K, N]
+        for at, place, ids in repeats:
+            banned.reshape(-1, whole)[at, place] = ids
+        early = [row for row, search in enumerate(self._searches) if lengths[row] < search.options.min_tokens]
+        if early:
+            banned[early, :, 0] = self._eos_id
+        if numerals is not None:
+            banned[:, :, width:] = numerals
+            for row, beam, _, _ in self._standings.forced():
+                banned[row, beam] = NOTHING  # a numeral goes on, whatever it repeats
         return banned
 
     def _narrowed(self, found: Found, ends: dict[int, End]) -> Found:
@@ -233,18 +236,13 @@ class Searches(Generic[SourceT]):
             found.ids[at, beam], found.logps[at, beam] = again.ids[place, beam], again.logps[place, beam]
             found.copied[at, beam] = again.copied[place, beam]
 
-    def _repeats(self, size: int, sizes: list[int]) -> Ids:
-        """Return what would repeat a run of ``size`` in the rows that ask for it, int64[R K, N]; N may be 0."""
+    def _repeats(self, size: int, sizes: list[int]) -> tuple[Ids, Ids]:
+        """Return what would repeat a run of ``size`` in the rows that ask for it, as ``Hypotheses.repeats`` does."""
         at, ids = self._said.repeats(size)  # [H] each
         if len(at) and len({*sizes}) > 1:
             asked = (np.array(sizes) == size)[at // self._beams]  # [H]
             at, ids = at[asked], ids[asked]
-        if not len(at):
-            return np.zeros((self.rows * self._beams, 0), np.int64)
-        place = np.arange(len(at)) - np.searchsorted(at, at)  # [H], among those of its beam
-        banned = np.full((self.rows * self._beams, int(place.max()) + 1), NOTHING, np.int64)  # [R K, N]
-        banned[at, place] = ids
-        return banned
+        return at, ids
 
     def _end(self, at: int, beam: int, logp: float, found: Found) -> None:
         """Take note of a hypothesis that ended by itself, with the end token's own log-probability."""
