@@ -13,6 +13,7 @@ from app.api.ndjson import MEDIA_TYPE
 from app.api.predict import path_of as predict_path
 from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import trace_of
+from app.api.unpacking import Unpacking
 from app.bulk import Bulk
 from app.errors import InvalidRequest, QueueFull, UnsupportedMediaType
 from app.exchange import Query
@@ -36,7 +37,8 @@ still sends: one line each, with the line's `index` (from 0) and its `id`, if it
 `{"index", "code", "message"}`, and the others are answered. Empty lines are counted and not answered. An answer that
 ends with `{"error", "code", "request_id"}` is not whole.
 
-The body has no bound, a line has (SLUICE_MAX_BULK_LINE_BYTES, SLUICE_MAX_ITEM_CHARS). No more is read while the client
+The body has no bound, a line has (SLUICE_MAX_BULK_LINE_BYTES, SLUICE_MAX_ITEM_CHARS). It may be packed by gzip. No more
+is read while the client
 does not read: read while you send. Requests for single texts go first."""
 _EXAMPLE_LINES = '"A warm and funny film."\n{"id": 7, "text": "The battery died within a week."}\n{"id": 8}\n'
 _EXAMPLE_ANSWERS = """\
@@ -90,12 +92,15 @@ class _Streams:
 
         async def answer(request: Request) -> Response:
             _refuse_media_type(request)
+            unpacking = Unpacking(settings.max_body_bytes) if _is_packed(request) else None
             self._service.refuse_unless_ready()
             query = query_of(request.query_params, trace_of(request.scope).allowance)
             if self._open >= settings.max_bulk_streams:
                 raise QueueFull(f"{self._open} bulk streams are open; expected at most {settings.max_bulk_streams}")
             self._open += 1
-            return LineStream(self._service, bulk, task, query, manners=manners, on_end=self._ended)
+            way = LineStream(self._service, bulk, task, query, manners=manners, on_end=self._ended)
+            way.unpacking = unpacking
+            return way
 
         return answer
 
@@ -133,10 +138,14 @@ def _parameters() -> list[dict[str, Any]]:
     ]
 
 
+def _is_packed(request: Request) -> bool:
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in {"identity", "gzip"}:
+        raise UnsupportedMediaType(f"Content-Encoding is {encoding!r}; expected gzip or none")
+    return encoding == "gzip"
+
+
 def _refuse_media_type(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise UnsupportedMediaType(f"Content-Encoding is {encoding!r}; expected none")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _READ_AS_LINES:
         raise UnsupportedMediaType(f"Content-Type is {media_type!r}; expected {MEDIA_TYPE}")

@@ -17,6 +17,7 @@ from app.api.ndjson import MEDIA_TYPE, Lines
 from app.api.predict import result_body
 from app.api.refusal import refuse
 from app.api.trace import trace_of
+from app.api.unpacking import Unpacking
 from app.bulk import Answered, Bulk, Row
 from app.errors import Draining, InternalError, RequestError, StreamIdle
 from app.exchange import Query
@@ -51,6 +52,8 @@ class LineStream(Response):
         del self.headers["content-length"]
         self._service, self._bulk, self._task, self._query = service, bulk, task, query
         self._manners, self._on_end = manners, on_end
+        self.unpacking: Unpacking | None = None
+        """What the body is to be unpacked by, where it is packed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Exchange lines until the body ends, something fails, the client is gone or rests, or a drain is up."""
@@ -73,7 +76,7 @@ class LineStream(Response):
 
     async def _write(self, client: "_Client") -> RequestError | None:
         """Write every answer; return what ended the stream before its end."""
-        rows = client.rows(self._manners.max_line_bytes)
+        rows = client.rows(self._manners.max_line_bytes, self.unpacking)
         try:
             async with contextlib.aclosing(self._bulk.answers(self._task, self._query, rows)) as found:
                 async for part in found:
@@ -116,8 +119,8 @@ class _Client:
         """Whether the client has disconnected."""
         return self._leaving.is_set()
 
-    async def rows(self, max_line_bytes: int) -> AsyncGenerator[list[Row], None]:
-        """Yield the rows of the body as they come."""
+    async def rows(self, max_line_bytes: int, unpacking: Unpacking | None) -> AsyncGenerator[list[Row], None]:
+        """Yield the rows of the body as they come; raise what ``unpacking`` does."""
         lines, more = Lines(max_line_bytes), True
         while more:
             self._reads_since = time.monotonic()
@@ -127,14 +130,20 @@ class _Client:
                 self._leaving.set()
                 return
             more = message.get("more_body", False)
-            rows = lines.feed(message.get("body", b""))
-            if not more:
-                rows += lines.end()
-            if rows:
-                self._owed += len(rows)
-                self.trace.items += len(rows)
-                yield rows
+            body = message.get("body", b"")
+            for piece in (body,) if unpacking is None else unpacking.feed(body):
+                yield self._due(lines.feed(piece))
+                await asyncio.sleep(0)  # a little that was packed may be much, and others have their turn meanwhile
+        if unpacking is not None:
+            unpacking.end()
+        yield self._due(lines.end())
         self._watch = asyncio.create_task(self._until_gone())
+
+    def _due(self, rows: list[Row]) -> list[Row]:
+        """Count rows that are to be answered."""
+        self._owed += len(rows)
+        self.trace.items += len(rows)
+        return rows
 
     async def write(self, part: list[Answered]) -> None:
         """Send the lines of a part; returns once the client has made room for them."""
