@@ -6,7 +6,11 @@ one byte with it; back come a byte when the worker is ready and one for each con
 """
 
 import contextlib
+import ctypes
 import socket
+import struct
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.reduction import DupFd
@@ -14,6 +18,19 @@ from typing import Any
 
 _READY, _ENDED, _HERE = b"r", b"-", b"+"
 _READ_BYTES = 4096
+_LAST_TAKE_S = 0.1
+"""How long what is on its way may still come in, once a listener turns new connections away."""
+_LAST_GIVE_S = 2.0
+"""How long workers whose ways are full have to make room."""
+_SO_ATTACH_FILTER = 26
+_NO_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of the TCP header that has its flags
+    (0x54, 0, 0, 0x12),  # of which SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone, the beginning of a connection,
+    (0x06, 0, 0, 0),  # is dropped,
+    (0x06, 0, 0, 0x40000),  # and all else is let in
+)
+"""A classic BPF program: code, jump if true, jump if false, constant (linux/filter.h)."""
 
 
 class Lane:
@@ -136,10 +153,29 @@ class Dispatch:
         return True
 
     def close(self) -> None:
-        """Accept what has come so far, and then nothing more."""
-        with contextlib.suppress(OSError):
-            self.accept()
+        """Accept and give away what has connected so far, and then nothing more."""
+        turn_away(self._listener)
+        began = time.monotonic()
+        while (passed_s := time.monotonic() - began) < _LAST_TAKE_S or (self.stuck and passed_s < _LAST_GIVE_S):
+            with contextlib.suppress(OSError):
+                self.accept()
+            time.sleep(_LAST_TAKE_S / 20)
         self._listener.close()
+
+
+def turn_away(listener: socket.socket) -> None:
+    """Let no new connection begin, so that those in the queue can be accepted and none is reset when it closes.
+
+    A packet that would begin one is dropped, and its sender sends it again a second later, when the listener is gone. A
+    handshake under way comes to its end. Only Linux can; elsewhere what connects at the last moment is reset.
+    """
+    if sys.platform == "linux":
+        code = b"".join(struct.pack("HBBI", *step) for step in _NO_SYN)
+        program = ctypes.create_string_buffer(code, len(code))
+        with contextlib.suppress(OSError):
+            listener.setsockopt(
+                socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_NO_SYN), ctypes.addressof(program))
+            )
 
 
 def _taken(far: socket.socket) -> Iterator[socket.socket]:

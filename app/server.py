@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api import gate, wire
 from app.control import Link
-from app.handover import Door
+from app.handover import Door, turn_away
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
@@ -31,8 +31,10 @@ _KEEP_ALIVE_S = 75
 """Longer than the usual minute of a load balancer, which must be the one to close an idle connection."""
 _OTHER_DESCRIPTORS = 256
 """Files, pipes and the event loop's own."""
-_LAST_WORD_S = 0.25
+_LAST_WORD_S = 1.0
 """How long a draining process listens to open connections: what was sent before the client heard of the drain comes."""
+_LAST_TAKE_S = 0.05
+"""How long handshakes under way have, once no new one may begin."""
 _STUCK_LIMITS = 3
 """An event loop that does not turn for so many of the watchdog's limits will not turn again."""
 _PULSE_S = 0.1
@@ -146,7 +148,7 @@ class _Server(uvicorn.Server):
             self._source.say_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._take()
+        await self._take_the_last()
         for server in self.servers:
             server.close()
         state, loop = self.server_state, asyncio.get_running_loop()
@@ -156,6 +158,13 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(_LAST_WORD_S / 25)
         self._service.drain()
         await super().shutdown(sockets)
+
+    async def _take_the_last(self) -> None:
+        """Take whoever has connected, and let nobody else begin to."""
+        if not isinstance(self._source, Door):
+            turn_away(self._source)
+            await asyncio.sleep(_LAST_TAKE_S)  # handshakes under way come to their end, and the loop accepts them
+        self._take()
 
     def _take(self) -> None:
         """Take the connections that wait in the door, or in the listener's queue."""

@@ -1,11 +1,12 @@
 """Connections go evenly to those who are ready, and none is lost with a worker that dies."""
 
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from app.handover import Dispatch, Door, Lane
+from app.handover import Dispatch, Door, Lane, turn_away
 
 
 @pytest.fixture
@@ -121,3 +122,19 @@ def test_what_has_come_before_the_end_is_still_given_away(listener: socket.socke
     dispatch.close()
     assert taken(door) == 8
     assert listener.fileno() == -1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NO PACKET FILTERS HERE: the last connections were not tried")
+def test_whoever_has_connected_is_served_and_nobody_else_connects(
+    listener: socket.socket, clients: list[socket.socket], lanes: list[Lane]
+) -> None:
+    door = ready(lanes[0])
+    turn_away(listener)
+    with pytest.raises(TimeoutError):
+        socket.create_connection(listener.getsockname(), timeout=0.2)
+    clients[0].sendall(b"hello")
+    Dispatch(listener, lambda: lanes).close()
+    (first, *others) = list(door.take())
+    assert (first.recv(5), len(others)) == (b"hello", 7)
+    for connection in (first, *others):
+        connection.close()
