@@ -1,6 +1,8 @@
 """A candidate is tried beside the real service: callers see nothing of it, whatever it does, and the metrics tell."""
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -119,6 +121,13 @@ def test_a_shadow_reaches_every_worker_and_one_that_starts_later(tmp_path: Path)
         trial.wait_counted(20)
         files = [tmp_path / "metrics" / f"counter_{slot}.db" for slot in (0, 1)]
         assert all(b"sluice_shadow_texts" in file.read_bytes() for file in files)
+        os.kill(int((tmp_path / "metrics" / "0.pid").read_text("ascii")), signal.SIGKILL)
+        share = tmp_path / "metrics" / "gauge_livemax_0.db"  # made anew by the worker that takes its place
+        until = time.monotonic() + 60
+        while sum("worker_ready" in line for line in trial.server.lines) < 3:
+            assert time.monotonic() < until, trial.server.lines[-10:]
+            time.sleep(0.05)
+        assert b"sluice_shadow_share" in share.read_bytes()
         assert trial.set("shadow", None)["workers"] == 2
         assert trial.server.stop() == 0
 
