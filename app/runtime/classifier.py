@@ -31,10 +31,11 @@ class GraphLane:
     def run(self, rows: Sequence[npt.NDArray[np.int64]]) -> list[tuple[Array, ...]]:
         """Return each row's outputs in the lane's order: logits float32[C], attribution float32[T, C]."""
         found = self.session.run(self.outputs, padded(rows, self.pad_id))
-        return [
-            tuple(self._own(name, array[at], len(row)) for name, array in zip(self.outputs, found, strict=True))
-            for at, row in enumerate(rows)
-        ]
+        columns = (
+            [array[: len(row)] for array, row in zip(arrays, rows, strict=True)] if name == ATTRIBUTION else arrays
+            for name, arrays in zip(self.outputs, found, strict=True)
+        )
+        return list(zip(*columns, strict=True))
 
     def renew(self) -> None:
         """Open a new session in the place of one that hangs."""
@@ -43,10 +44,6 @@ class GraphLane:
     def interrupt(self) -> None:
         """Let what its session runs now end with an error."""
         self.session.interrupt()
-
-    @staticmethod
-    def _own(output: str, array: Array, tokens: int) -> Array:
-        return array[:tokens] if output == ATTRIBUTION else array
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,8 +79,10 @@ class _Class:
                 insort(self.due, row, key=_by_due)
                 insort(lane, row, key=_by_length)
         else:  # sorting is quick where most is in order
+            is_last = not self.due or self.due[-1].job.due <= job.due
             self.due += job.rows
-            self.due.sort(key=_by_due)
+            if not is_last:
+                self.due.sort(key=_by_due)
             lane += job.rows
             lane.sort(key=_by_length)
         for row in job.rows:

@@ -112,7 +112,7 @@ class Runner:
         except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
             self._outcomes.broken(row, broken)
         else:
-            self._outcomes.done([row], answers, self._count_run(lane, [row], started, inline=True))
+            self._outcomes.done([row], answers, self._count_run(lane, [row], (width, width), started, inline=True))
 
     def _thread(self, post: _Post, instead_of: Work | None = None) -> threading.Thread:
         thread = threading.Thread(target=self._work, args=(post, instead_of), name=f"infer-{post.at}", daemon=True)
@@ -171,13 +171,15 @@ class Runner:
             else:
                 self._tell(self._outcomes.broken, rows[0], broken)
             return
-        batch = self._count_run(lane, rows, started)
+        batch = self._count_run(lane, rows, (width, cells), started)
         self._inline.trust(lane, width)
         self._tell(self._outcomes.done, rows, answers, batch)
 
-    def _count_run(self, lane: Lane, rows: list[Row], started: float, *, inline: bool = False) -> Batch:
+    def _count_run(
+        self, lane: Lane, rows: list[Row], size: tuple[int, int], started: float, *, inline: bool = False
+    ) -> Batch:
         ended = self._clock()
-        width, cells = _size(lane, rows)
+        width, cells = size
         tokens = sum(row.length for row in rows)
         forecast_s = self._costs.seconds(lane, len(rows), width)
         self._costs.observe(lane, len(rows), width, ended - started)
