@@ -67,9 +67,13 @@ class Lines:
         self._waiting: deque[bytes] = deque()
         self._flushing = threading.Lock()
 
+    def takes(self, number: int) -> bool:
+        """Tell whether events of level ``number`` are written."""
+        return number >= self._number
+
     def write(self, number: int, event: str, fields: dict[str, Any]) -> None:
         """Log an event of level ``number``."""
-        if number < self._number:
+        if not self.takes(number):
             return
         stamp = {"event": event, "level": logging.getLevelName(number).lower(), "timestamp": datetime.now(UTC)}
         self._waiting.append(orjson.dumps(fields | stamp, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))

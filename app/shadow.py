@@ -203,7 +203,7 @@ class Unseen:
     def queue(self, rows: int, tokens: int) -> None:
         """Count nothing."""
 
-    def waits(self, seconds: object) -> None:
+    def waits(self, seconds: object, lag_s: float) -> None:
         """Count nothing."""
 
     def waited(self, forecast_s: float, seconds: float) -> None:

@@ -60,7 +60,10 @@ def over_rates(service: Service, peak_requests_s: float, seconds: int) -> Iterat
     """Yield what becomes of mixed texts that come at so many a second; latency from the intended start."""
     for share in _SHARES:
         segment = Segment(share * peak_requests_s, seconds)
-        found = phase(f"{share:.0%}", segment, drive_open(service, "mixed", [segment]), 0.0)
+        before = service.cpu_s(), service.loop_cpu_s()
+        driven = drive_open(service, "mixed", [segment]).calls
+        cpu = service.cpu_s() - before[0], service.loop_cpu_s() - before[1]
+        found = phase(f"{share:.0%}", segment, driven, 0.0, cpu)
         calls = found.good + found.refused + found.other
         in_time = found.good >= _SUSTAINED_SHARE * calls and found.p99_ms <= _SUSTAINED_P99_MS
         yield {**asdict(found), "sustained": in_time}

@@ -64,7 +64,7 @@ def p99_ms(service: Service, rate: float, seconds: float, *, documents: bool) ->
     if documents:
         sending.start()
     try:
-        calls = drive(service, "short", [Segment(rate, seconds)])
+        calls = drive(service, "short", [Segment(rate, seconds)]).calls
     finally:
         enough.set()
     if documents:

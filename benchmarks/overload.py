@@ -1,20 +1,30 @@
 """Three times the load that can be sustained: what is answered and how late, who is refused how soon, what comes after.
 
-python -m benchmarks.overload [--kind mixed] [--seconds 10] [--write]
+python -m benchmarks.overload [--kind mixed] [--seconds 10] [--no-write]
+
+The generator has a core of its own and the service the others, so that what is measured is the service and no contest
+for cores with those who ask; the sustained rate is that of the same cores.
 """
 
 import json
+import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+import threading
+import time
+from bisect import bisect
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import typer
 
 from benchmarks.openloop import Call, Segment
 from benchmarks.report import RELIABILITY, fill, today
-from benchmarks.service import Service, running
+from benchmarks.service import Service, on_cores, running
 
 _GOOD, _REFUSED = 200, 429
 _SUSTAINED_SHARE, _SUSTAINED_P99_S = 0.995, 0.25
@@ -22,6 +32,7 @@ _FIRST_RATE, _MOST_PROBES, _GROWTH, _STEP = 200.0, 12, 1.6, 0.9
 _CALM, _BURST = 0.8, 3.0
 _GOODPUT, _P99_TIMES, _REFUSED_S, _RECOVERED_S = 0.9, 2.0, 0.005, 1.0
 _WINDOW_S, _WINDOW_SHARE = 0.1, 0.95
+_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +51,19 @@ class Phase:
     p99_ms: float
     refused_p50_ms: float
     refused_p99_ms: float
+    late_p99_ms: float
+    """By which the generator was late."""
+    cpu_s: float
+    loop_cpu_s: float
+    """What the service used, and its event loop of it."""
 
     @property
     def row(self) -> str:
         """A row of the table."""
         return (
             f"| {self.name} | {self.rate:,.0f} | {self.goodput:,.0f} | {self.p50_ms:.1f} | {self.p99_ms:.1f} "
-            f"| {self.refused:,} | {self.refused_p50_ms:.1f} | {self.refused_p99_ms:.1f} | {self.other} |"
+            f"| {self.refused:,} | {self.refused_p50_ms:.1f} | {self.refused_p99_ms:.1f} | {self.other} "
+            f"| {self.cpu_s / self.seconds:.2f} | {self.loop_cpu_s / self.seconds:.2f} |"
         )
 
 
@@ -63,30 +80,89 @@ class Verdict:
         return f"{'met   ' if self.met else 'MISSED'} {self.target}: {self.found}"
 
 
-def drive(service: Service, kind: str, segments: list[Segment]) -> list[Call]:
-    """Run the open loop in a process of its own and return its calls, times from its start."""
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What an open loop did: when it began, on ``time.perf_counter``, its CPU seconds, and its calls since."""
+
+    began: float
+    cpu_s: float
+    calls: list[Call]
+
+
+class Cores(NamedTuple):
+    """Who runs where."""
+
+    generator: set[int]
+    service: set[int]
+
+
+def cores() -> Cores:
+    """Give the generator a core and the service the others; where there is a single one they share it."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return Cores({first}, set(others or [first]))
+
+
+def drive(service: Service, kind: str, segments: list[Segment]) -> Driven:
+    """Run the open loop in a process of its own, on this thread's cores."""
     parts = urlsplit(service.url)
     command = [sys.executable, "-m", "benchmarks.openloop", str(parts.hostname), str(parts.port), kind]
     command += [f"{segment.rate}:{segment.seconds}" for segment in segments]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [Call(*row) for row in json.loads(printed)]
+    printed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return Driven(printed["began"], printed["cpu_s"], [Call(*row) for row in printed["calls"]])
 
 
-def phase(name: str, segment: Segment, calls: list[Call], begins_s: float) -> Phase:
+@dataclass(slots=True)
+class Used:
+    """What the service has used of the CPU, looked at now and then."""
+
+    times: list[float] = field(default_factory=list)
+    seconds: list[tuple[float, float]] = field(default_factory=list)
+
+    def at(self, when: float) -> tuple[float, float]:
+        """Return the CPU seconds of the service and of its event loop up to a time on ``time.perf_counter``."""
+        return self.seconds[min(bisect(self.times, when), len(self.seconds) - 1)]
+
+
+@contextmanager
+def watched(service: Service) -> Iterator[Used]:
+    """Look at what the service uses, meanwhile."""
+    used, enough = Used(), threading.Event()
+
+    def look() -> None:
+        while not enough.wait(_LOOK_S):
+            used.times.append(time.perf_counter())
+            used.seconds.append((service.cpu_s(), service.loop_cpu_s()))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield used
+    finally:
+        enough.set()
+        looking.join()
+
+
+def phase(name: str, segment: Segment, calls: list[Call], begins_s: float, cpu: tuple[float, float]) -> Phase:
     """Return what became of one phase's calls; it began so many seconds after the first."""
     good = [call for call in calls if call.status == _GOOD]
     refused = [call for call in calls if call.status == _REFUSED]
     within = sum(call.done <= begins_s + segment.seconds for call in good)
+    late = sorted(call.sent - call.intended for call in calls if call.sent)
     return Phase(
         name,
         segment.rate,
         segment.seconds,
-        within / segment.seconds,
-        len(good),
-        len(refused),
-        len(calls) - len(good) - len(refused),
-        *(round(quantile(q, good) * 1000, 2) for q in (0.5, 0.99)),
-        *(round(quantile(q, refused) * 1000, 2) for q in (0.5, 0.99)),
+        goodput=within / segment.seconds,
+        good=len(good),
+        refused=len(refused),
+        other=len(calls) - len(good) - len(refused),
+        p50_ms=round(quantile(0.5, good) * 1000, 2),
+        p99_ms=round(quantile(0.99, good) * 1000, 2),
+        refused_p50_ms=round(quantile(0.5, refused) * 1000, 2),
+        refused_p99_ms=round(quantile(0.99, refused) * 1000, 2),
+        late_p99_ms=round(late[int(0.99 * len(late))] * 1000, 2) if late else 0.0,
+        cpu_s=cpu[0],
+        loop_cpu_s=cpu[1],
     )
 
 
@@ -117,7 +193,7 @@ def sustainable(service: Service, kind: str, seconds: float) -> float:
     """Return the highest rate found that is answered whole and in time: upwards by much, then downwards by little."""
 
     def holds(rate: float) -> bool:
-        calls = drive(service, kind, [Segment(rate, seconds)])
+        calls = drive(service, kind, [Segment(rate, seconds)]).calls
         good = [call for call in calls if call.status == _GOOD]
         return len(good) >= _SUSTAINED_SHARE * len(calls) and quantile(0.99, good) <= _SUSTAINED_P99_S
 
@@ -133,17 +209,21 @@ def sustainable(service: Service, kind: str, seconds: float) -> float:
     raise SystemExit("no rate was sustained: is the machine busy with something else?")
 
 
-def measure(service: Service, kind: str, seconds: float, probe_s: float) -> tuple[list[Phase], float]:
-    """Return the phases, and the seconds after the burst until all was as before."""
+def measure(service: Service, kind: str, seconds: float, probe_s: float) -> tuple[list[Phase], float, float]:
+    """Return the phases, the seconds after the burst until all was as before, and the generator's CPU seconds."""
     rate = sustainable(service, kind, probe_s)
-    segments = [Segment(rate, seconds), Segment(_CALM * rate, seconds), Segment(_BURST * rate, seconds)]
-    segments.append(Segment(_CALM * rate, seconds))
-    calls = drive(service, kind, segments)
+    names = {"sustained": 1.0, "80 %": _CALM, "300 %": _BURST, "after": _CALM}
+    segments = [Segment(share * rate, seconds) for share in names.values()]
+    with watched(service) as used:
+        driven = drive(service, kind, segments)
+    borders = [used.at(driven.began + at * seconds) for at in range(len(segments) + 1)]
+    cpu = [(end[0] - start[0], end[1] - start[1]) for start, end in pairwise(borders)]
     phases = []
-    for at, (name, segment) in enumerate(zip(("sustained", "80 %", "300 %", "after"), segments, strict=True)):
-        phases.append(phase(name, segment, [call for call in calls if call.segment == at], at * seconds))
-    after = [call for call in calls if call.segment == len(segments) - 1]
-    return phases, recovered_s(after, 3 * seconds, phases[1].p99_ms / 1000)
+    for at, (name, segment) in enumerate(zip(names, segments, strict=True)):
+        own = [call for call in driven.calls if call.segment == at]
+        phases.append(phase(name, segment, own, at * seconds, cpu[at]))
+    after = [call for call in driven.calls if call.segment == len(segments) - 1]
+    return phases, recovered_s(after, 3 * seconds, phases[1].p99_ms / 1000), driven.cpu_s
 
 
 def judge(phases: list[Phase], recovery_s: float) -> list[Verdict]:
@@ -170,12 +250,35 @@ def judge(phases: list[Phase], recovery_s: float) -> list[Verdict]:
     ]
 
 
-def table(phases: list[Phase], verdicts: list[Verdict], kind: str) -> str:
-    """Return what goes into the page."""
+def costs(phases: list[Phase]) -> str:
+    """Return what an answer and a refusal cost: an answer what it does at the sustained rate, a refusal the rest."""
+    sustained, _, burst, _ = phases
+    answer = sustained.cpu_s / max(1, sustained.good)
+    of_loop = sustained.loop_cpu_s / max(1, sustained.good)
+    refusal = (burst.loop_cpu_s - of_loop * burst.good) / max(1, burst.refused)
+    return (
+        f"An answer costs the service {answer * 1e6:,.0f} us of CPU, {of_loop * 1e6:,.0f} of them on the event loop; "
+        f"a refusal {refusal * 1e6:,.0f} us, all of them there."
+    )
+
+
+def where_it_ran(where: Cores, phases: list[Phase], generator_cpu_s: float) -> str:
+    """Return who had which cores, and whether the generator kept up."""
+    beside = "shares the service's core" if where.generator == where.service else "has a core of its own"
+    late = max(each.late_p99_ms for each in phases)
+    spent = generator_cpu_s / sum(each.seconds for each in phases)
+    return (
+        f"The service has {len(where.service)} of the cores; the generator {beside}, used {spent:.0%} of it and was "
+        f"late by {late:.1f} ms (p99 of its worst phase)."
+    )
+
+
+def table(phases: list[Phase], verdicts: list[Verdict], kind: str, ran: str) -> str:
+    """Return what goes into the page; ``ran`` says where it ran."""
     head = (
-        f"{today()}, {kind} texts, a text a request; latency from the intended start.\n\n"
-        "| phase | offered/s | goodput/s | p50 ms | p99 ms | 429 | p50 ms | p99 ms | other |\n"
-        "|---|---|---|---|---|---|---|---|---|\n"
+        f"{today()}, {kind} texts, a text a request; latency from the intended start. {ran}\n{costs(phases)}\n\n"
+        "| phase | offered/s | goodput/s | p50 ms | p99 ms | 429 | p50 ms | p99 ms | other | CPU | event loop |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|\n"
     )
     return head + "\n".join(each.row for each in phases) + "\n\n" + "\n".join(f"- {each}" for each in verdicts)
 
@@ -185,19 +288,22 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="Length of each phase.")] = 10,
     probe_seconds: Annotated[float, typer.Option(min=1, help="Length of each try of a rate.")] = 4,
     *,
-    write: Annotated[bool, typer.Option(help="Put the figures into docs/reliability.md.")] = False,
+    write: Annotated[bool, typer.Option(help="Put the figures into docs/reliability.md.")] = True,
 ) -> None:
     """Find the sustainable rate, then run it, 80 %, 300 % and 80 % of it without a gap; print JSON and verdicts."""
-    with running(SLUICE_LOG_LEVEL="warning") as service:
+    where = cores()
+    with ExitStack() as stack:
+        with on_cores(where.service):
+            service = stack.enter_context(running(SLUICE_LOG_LEVEL="warning"))
+        stack.enter_context(on_cores(where.generator))
         drive(service, kind, [Segment(100, 2)])  # warm-up: it learns what batches take
-        phases, recovery_s = measure(service, kind, seconds, probe_seconds)
+        phases, recovery_s, generator_cpu_s = measure(service, kind, seconds, probe_seconds)
     verdicts = judge(phases, recovery_s)
     figures: dict[str, Any] = {"kind": kind, "phases": [asdict(each) for each in phases], "recovery_s": recovery_s}
-    typer.echo(json.dumps(figures))
-    for each in verdicts:
-        typer.echo(str(each))
+    shown = table(phases, verdicts, kind, where_it_ran(where, phases, generator_cpu_s))
+    typer.echo(f"{json.dumps(figures)}\n\n{shown}")
     if write:
-        fill(RELIABILITY, "overload-table", table(phases, verdicts, kind))
+        fill(RELIABILITY, "overload-table", shown)
         fill(RELIABILITY, "overload", f"{'; '.join(each.found for each in verdicts[:3])} ({today()})")
         fill(RELIABILITY, "recovery", f"{recovery_s:.1f} s ({today()})")
 

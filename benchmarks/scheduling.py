@@ -3,7 +3,7 @@
 The real queue, policy and cost model; only the runs are made up, by what batches of the bundled English package take
 on a core. So the figures are the same everywhere, and every wait is known to the end.
 
-python -m benchmarks.scheduling [--connections 64] [--rows 20000]
+python -m benchmarks.scheduling [--connections 64] [--rows 20000] [--overload]
 """
 
 import heapq
@@ -14,9 +14,11 @@ from typing import Annotated
 
 import typer
 
+from app.errors import WaitTooLong
 from app.runtime.widths import rung
+from app.scheduling.admission import Admission, Patience
 from app.scheduling.estimate import RunCosts
-from app.scheduling.policy import Budget, Priority
+from app.scheduling.policy import Budget, Priority, due
 from app.scheduling.queue import Job, Row, Waiting
 
 BUDGET = Budget(max_cells=1024, max_rows=32, max_padding_share=0.1)
@@ -95,8 +97,13 @@ class World:
     threads: int = 2
     budget: Budget = BUDGET
     cost: Callable[[int, int], float] = takes_s
+    admission: Admission | None = None
+    """Who may join the queue; default everybody."""
+    retry_s: Callable[[], float] | None = None
+    """After how long a refused caller asks again; default never."""
     ran: list[Ran] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
+    refused: int = 0
 
     def open_loop(self, texts: Iterable[Text]) -> None:
         """Run texts that arrive when they say."""
@@ -124,7 +131,9 @@ class World:
             while events and events[0][0] <= now:
                 event = heapq.heappop(events)[2]
                 if isinstance(event, Text):
-                    self._arrive(waiting, of_row, event)
+                    if not self._arrive(waiting, of_row, event, now) and self.retry_s is not None:
+                        order += 1
+                        heapq.heappush(events, (now + self.retry_s(), order, event))
                     continue
                 idle += 1
                 self._end(waiting, costs, event)
@@ -140,12 +149,21 @@ class World:
                 heapq.heappush(events, (now + 0.05, order, Batch(now, now, ())))
                 idle -= 1
 
-    def _arrive(self, waiting: Waiting, of_row: dict[Row, Ran], text: Text) -> None:
+    def _arrive(self, waiting: Waiting, of_row: dict[Row, Ran], text: Text, now: float) -> bool:
         job = Job(text.lane, text.deadline, priority=text.priority)
         job.rows = [Row(job, 0, _Tokens(text.tokens))]
+        if self.admission is not None:
+            before_s = waiting.cost_before_s(job.priority, due(now, job.deadline))
+            try:
+                self.admission.refuse_wait(self.admission.wait_s(before_s, busy=waiting.busy), now)
+            except WaitTooLong:
+                self.refused += 1
+                return False
+            self.admission.accept(waiting.price(job), now)
         of_row[job.rows[0]] = ran = Ran(text, job.rows[0])
         self.ran.append(ran)
-        waiting.put(job, text.arrives)
+        waiting.put(job, now)
+        return True
 
     def _take(self, waiting: Waiting, of_row: dict[Row, Ran], now: float) -> Batch | None:
         while True:
@@ -171,6 +189,8 @@ class World:
             rows = [member.row for member in batch.members]
             width = rung(max(row.length for row in rows))
             costs.observe(rows[0].job.lane, len(rows), width, batch.ended - batch.started)
+            if self.admission is not None:
+                self.admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
             waiting.ran(rows)
 
     @property
@@ -187,12 +207,55 @@ def mixed(seed: int = 20261121) -> Iterator[int]:
         yield min(_MAX_WORDS, max(1, round(numbers.lognormvariate(0, _SIGMA) * _MEDIAN_WORDS)))
 
 
+def mixed_arrivals(rate: float, starts: float, seconds: float, tokens: Iterator[int], seed: int) -> Iterator[Text]:
+    """Yield texts of such lengths that arrive as a Poisson process."""
+    numbers = random.Random(seed)  # noqa: S311 - a reproducible load, no secret
+    at = starts + numbers.expovariate(rate)
+    while at < starts + seconds:
+        yield Text(at, next(tokens))
+        at += numbers.expovariate(rate)
+
+
+def overloaded(threads: int, rate: float, bound_s: float, seconds: float) -> World:
+    """Run 80 % of a rate, and then three times the rate, each for so long, behind such a narrow bound."""
+    world, tokens = World(threads, admission=Admission(threads, Patience(2.0, bound_s))), mixed(3)
+    calm = mixed_arrivals(0.8 * rate, 0.0, seconds, tokens, seed=1)
+    world.open_loop([*calm, *mixed_arrivals(3 * rate, seconds, seconds, tokens, seed=2)])
+    return world
+
+
+def bounds_table(threads: int, rows: int, seconds: float = 10.0) -> Iterator[str]:
+    """Yield what each narrow bound comes to at three times of what can be done."""
+    world = World(threads)
+    world.closed_loop(256, mixed(), rows)
+    most = rows / max(each.ended for each in world.ran)
+    yield "| bound ms | goodput of the peak | rows a batch | p99 ms | p99 ms at 80 % |\n|---|---|---|---|---|"
+    for bound_ms in (10, 20, 30, 50, 100, 200):
+        world = overloaded(threads, most, bound_ms / 1000, seconds)
+        good = sum(seconds <= each.ended < 2 * seconds for each in world.ran) / seconds
+        sizes = [len(batch.members) for batch in world.batches if batch.started >= seconds]
+        calm, burst = (
+            sorted(each.ended - each.text.arrives for each in world.ran if (each.text.arrives >= seconds) == late)
+            for late in (False, True)
+        )
+        yield (
+            f"| {bound_ms} | {good / most:.0%} | {sum(sizes) / len(sizes):.1f} "
+            f"| {burst[int(len(burst) * 0.99)] * 1000:.0f} | {calm[int(len(calm) * 0.99)] * 1000:.0f} |"
+        )
+
+
 def main(
     connections: Annotated[int, typer.Option(min=1, help="Callers who each wait for their answer.")] = 64,
     rows: Annotated[int, typer.Option(min=100, help="Texts in all.")] = 20_000,
     threads: Annotated[int, typer.Option(min=1, help="Inference threads.")] = 2,
+    *,
+    overload: Annotated[bool, typer.Option(help="Print what each SLUICE_OVERLOAD_WAIT_MS comes to instead.")] = False,
 ) -> None:
     """Print texts a second, rows a batch, padding and waits on mixed lengths, for several shares of padding allowed."""
+    if overload:
+        for line in bounds_table(threads, rows):
+            typer.echo(line)
+        return
     typer.echo("| padding allowed | texts/s | rows a batch | padding | wait p50 ms | p99 ms | most ms |")
     typer.echo("|---|---|---|---|---|---|---|")
     for share in (0.05, 0.1, 0.15, 0.25, 0.5):

@@ -27,8 +27,11 @@ class Service:
 
     def cpu_s(self) -> float:
         """Return the user and system CPU seconds that the process has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return _cpu_s(Path(f"/proc/{self.pid}/stat"))
+
+    def loop_cpu_s(self) -> float:
+        """Return those of its main thread, where the event loop turns."""
+        return _cpu_s(Path(f"/proc/{self.pid}/task/{self.pid}/stat"))
 
     def metric(self, name: str) -> float:
         """Return a metric's value, summed over its labels."""
@@ -42,6 +45,17 @@ class Service:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) / 1000
         raise RuntimeError("the kernel tells no Pss")
+
+
+@contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """Keep this thread, and every process that it starts meanwhile for good, on some cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager
@@ -63,6 +77,11 @@ def running(*command: str, tree: Path | None = None, **settings: str) -> Iterato
             yield Service(url, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def _cpu_s(stat: Path) -> float:
+    fields = stat.read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _wait_ready(url: str, process: "subprocess.Popen[bytes]") -> None:

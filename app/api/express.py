@@ -7,7 +7,8 @@ and this module none of its own.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
 import structlog
@@ -19,7 +20,7 @@ from app.api.body import MEDIA_TYPE
 from app.api.haste import PRIORITY, TIMEOUT, haste_of
 from app.api.ledger import CLIENT_CLOSED, Ledger
 from app.api.predict import answered, path_of, query_of
-from app.api.refusal import fault, refuse
+from app.api.refusal import fault, refuse, said
 from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import Trace, request_id
 from app.errors import RequestError, WaitTooLong
@@ -96,7 +97,13 @@ class Express:
 
     def _refused(self, error: RequestError, path: str, trace: Trace, write: Write) -> "Parcel":
         parcel = self._parcel(path, trace, write)
-        parcel.respond(refuse(error, trace))
+        if isinstance(
+            error, WaitTooLong
+        ):  # under overload that is most of what is done, so it is done in half the time
+            parcel.turned_away = True
+            parcel.send(error.status, ((b"retry-after", b"%d" % (error.retry_after_s or 1)),), said(error, trace))
+        else:
+            parcel.respond(refuse(error, trace))
         return parcel
 
     def _parcel(self, path: str, trace: Trace, write: Write) -> "Parcel":
@@ -107,7 +114,7 @@ class Express:
 class Parcel:
     """One request under way; it is answered or called off, and counted once."""
 
-    __slots__ = ("_job", "_ledger", "_path", "_service", "_trace", "_write")
+    __slots__ = ("_job", "_ledger", "_path", "_service", "_trace", "_write", "turned_away")
 
     def __init__(self, service: Service, ledger: Ledger, path: str, trace: Trace, write: Write) -> None:
         self._service = service
@@ -116,6 +123,8 @@ class Parcel:
         self._trace = trace
         self._write = write
         self._job: Job | None = None
+        self.turned_away = False
+        """Whether there was no room for it."""
 
     def follow(self, job: Job) -> None:
         """Answer when the job is done."""
@@ -140,14 +149,19 @@ class Parcel:
             self._ledger.close("POST", self._path, CLIENT_CLOSED, self._trace)
             return
         try:
-            body = orjson.dumps(answered(self._service.finish(job), self._trace))
+            body = answered(self._service.finish(job), self._trace)
         except RequestError as error:
             self.respond(refuse(error, self._trace))
         except Exception:
             log.exception("internal_error", request_id=self._trace.request_id, path=self._path)
             self.respond(refuse(fault(), self._trace))
         else:
-            self._send(200, ((b"content-length", b"%d" % len(body)), _CONTENT_TYPE), body)
+            self.send(200, (), body)
+
+    def send(self, status: int, headers: Headers, content: Mapping[str, Any]) -> None:
+        """Send a JSON answer."""
+        body = orjson.dumps(content)
+        self._send(status, (*headers, (b"content-length", b"%d" % len(body)), _CONTENT_TYPE), body)
 
     def _send(self, status: int, headers: Headers, body: bytes) -> None:
         headers = (*headers, (b"x-request-id", self._trace.request_id.encode("ascii")))

@@ -35,6 +35,7 @@ class Ledger:
                 metrics.registry.histogram(metrics.request_seconds.labels(route)),
             )
         )
+        self._rejected = {reason: metrics.registry.counter(metrics.rejected.labels(reason)) for reason in REJECTIONS}
         self._lines = request_lines()
         self._log = structlog.get_logger("sluice.request").bind()  # bound once, not at each line
 
@@ -53,9 +54,11 @@ class Ledger:
         self._metrics.registry.settle_soon()
         if trace.key is not None:
             self._metrics.of_key(trace.key).add(trace.items, trace.tokens, trace.error_code)
-        if trace.error_code in REJECTIONS:
-            self._metrics.rejected.labels(trace.error_code).inc()
+        if trace.error_code in self._rejected:
+            self._rejected[trace.error_code].inc()
         number = logging.DEBUG if route in _QUIET else logging.INFO
+        if self._lines is not None and not self._lines.takes(number):
+            return
         fields = {
             "request_id": trace.request_id,
             "method": method,

@@ -15,14 +15,18 @@ _BY_STATUS: dict[int, type[RequestError]] = {404: RouteNotFound, 405: MethodNotA
 
 def refuse(error: RequestError, trace: Trace, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """Return the answer that says ``error``, with ``more`` fields in its body (a ``code`` there wins)."""
-    trace.error_code = more.get("code", error.code)
     sent = dict(headers or {})
     if error.closes:
         sent["Connection"] = "close"
     if error.retry_after_s is not None:
         sent["Retry-After"] = str(error.retry_after_s)
-    body = {"error": str(error), "code": error.code, "request_id": trace.request_id} | more
-    return json_response(body, error.status, sent)
+    return json_response(said(error, trace, **more), error.status, sent)
+
+
+def said(error: RequestError, trace: Trace, **more: Any) -> dict[str, Any]:
+    """Return the JSON that says ``error``, and put its code into the trace."""
+    trace.error_code = more.get("code", error.code)
+    return {"error": str(error), "code": error.code, "request_id": trace.request_id} | more
 
 
 def fault() -> InternalError:

@@ -11,6 +11,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.api.express import Express, Headers, Parcel
+from app.api.pace import Pace
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -20,13 +21,14 @@ log = structlog.get_logger("sluice.request")
 
 def protocol(express: Express) -> type[HttpToolsProtocol]:
     """Return the protocol class to give to Uvicorn."""
-    return type("Wire", (Wire,), {"_express": express})
+    return type("Wire", (Wire,), {"_express": express, "_pace": Pace()})
 
 
 class Wire(HttpToolsProtocol):
     """One connection."""
 
     _express: Express
+    _pace: Pace
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -98,7 +100,20 @@ class Wire(HttpToolsProtocol):
         if not exchange.response_complete:
             self._exchange = exchange
             self.cycle = cast("RequestResponseCycle", exchange)
+        elif exchange.parcel.turned_away:
+            self._rest()
         return True
+
+    def _rest(self) -> None:
+        """Read no more for a while where refusals have become too many."""
+        rest_s = self._pace.rest_s(self.loop.time())
+        if rest_s > 0 and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(rest_s, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _hand_over(self, body: bytes) -> None:
         super().on_headers_complete()

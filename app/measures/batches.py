@@ -85,6 +85,12 @@ class BatchMeasures:
             multiprocess_mode="livemax",
             registry=r,
         )
+        self.event_loop_lag_seconds = Gauge(
+            "sluice_event_loop_lag_seconds",
+            "By how much the event loop is late to read what comes.",
+            multiprocess_mode="livemax",
+            registry=r,
+        )
         self.wait_error_seconds = Histogram(
             "sluice_wait_error_seconds",
             "By how much the forecast of a wait was wrong, either way.",

@@ -2,7 +2,8 @@
 
 Two bounds on the wait. The wide one is what a burst may wait, and what many callers who each wait for their answer make
 each other wait. The narrow one holds while more comes than can be done, for then a longer queue answers nobody more: it
-only makes all of them wait. Which of the two holds is told by the work that comes, refused work included.
+only makes all of them wait. That it begins is told by the work that was accepted, and that it ends by there being no
+refusals any more. What was refused counts for neither: callers who ask again at once would keep the bound narrow.
 """
 
 import math
@@ -12,9 +13,18 @@ from app.errors import WaitTooLong
 
 _SOON_S, _BY_FAR = 0.25, 1.3
 _STEADY_S, _BY_SOME = 2.0, 1.1
-"""Seconds over which the work that comes is averaged, and how much of it, as a share of what can be done, is too much.
+"""Seconds over which accepted work is averaged, and how much of it, as a share of what can be done, is too much.
 
-The short average is quick and noisy, the long one steady and late: a closed loop of callers comes to 1.0 in both.
+The short average is quick and noisy, the long one steady and late: a closed loop of callers comes to 1.0 in both, and
+as many as are answered in a quarter of a second may begin at once.
+"""
+
+_CALM_S = 0.25
+"""The narrow bound ends when nobody was refused for so long."""
+_TRIAL_S = 60.0
+"""So often the wide bound is tried all the same: callers who ask again at once may be few enough to wait in line.
+
+Where they are too many it costs what the begin of a burst does, some 0.4 s of long waits: below 1 % of all answers.
 """
 
 _MEMORY = 0.97
@@ -45,6 +55,9 @@ class _Rate:
         self._rate = self.at(now) + work / self._over_s
         self._at = now
 
+    def forget(self) -> None:
+        self._rate = 0.0
+
     def at(self, now: float) -> float:
         return self._rate * math.exp(min(0.0, self._at - now) / self._over_s)
 
@@ -61,7 +74,8 @@ class Admission:
         self._patience = patience
         self._took_s = self._shares_s = 0.0
         self._batch_s = 0.0
-        self._job_s = 0.0
+        self._narrow_since: float | None = None
+        self._refused_at = -math.inf
         self._soon, self._steady = _Rate(_SOON_S), _Rate(_STEADY_S)
 
     def ran(self, seconds: float, forecast_s: float) -> None:
@@ -80,26 +94,39 @@ class Admission:
         """Return the forecast wait behind so many thread-seconds of shares; half a batch more where all are busy."""
         return before_s * self._stretch / self._threads + (self._batch_s / 2 if busy else 0.0)
 
-    def offer(self, now: float, cost_s: float | None = None) -> None:
-        """Count interactive work that came; ``None`` where it is refused before it is known how much it is."""
-        if cost_s is not None:
-            self._job_s = _smooth(self._job_s, cost_s)
-        work_s = (self._job_s if cost_s is None else cost_s) * self._stretch
+    def accept(self, cost_s: float, now: float) -> None:
+        """Count interactive work that joins the queue."""
+        work_s = cost_s * self._stretch / self._threads
         self._soon.add(work_s, now)
         self._steady.add(work_s, now)
+        soon, steady = self._soon.at(now), self._steady.at(now)
+        if self._narrow_since is None and (soon > _BY_FAR or (soon > 1 and steady > _BY_SOME)):
+            self._narrow_since = self._refused_at = now
 
-    def limit_s(self, now: float) -> float:
-        """Return how long interactive work may wait at present."""
-        soon, steady = self._soon.at(now) / self._threads, self._steady.at(now) / self._threads
-        if soon <= _BY_FAR and not (soon > 1 and steady > _BY_SOME):
-            return self._patience.max_wait_s
-        return min(self._patience.max_wait_s, max(self._patience.overload_wait_s, _BATCHES * self._batch_s))
+    def limit_s(self, now: float, lag_s: float = 0.0) -> float:
+        """Return how long interactive work may wait in the queue at present, where it waited ``lag_s`` to be read.
 
-    def refuse_wait(self, wait_s: float, now: float) -> None:
-        """Raise ``WaitTooLong`` where interactive work would wait longer than it may at present."""
-        limit_s = self.limit_s(now)
+        Two batches always may, and as much as keeps the threads at work until the event loop comes round again.
+        """
+        bound_s = self._patience.max_wait_s
+        if self._is_narrow(now):
+            bound_s = min(bound_s, self._patience.overload_wait_s)
+        return max(bound_s - lag_s, _BATCHES * self._batch_s, min(lag_s, self._patience.max_wait_s))
+
+    def refuse_wait(self, wait_s: float, now: float, lag_s: float = 0.0) -> None:
+        """Raise ``WaitTooLong`` where interactive work would wait longer in the queue than it may at present."""
+        limit_s = self.limit_s(now, lag_s)
         if wait_s > limit_s:
+            self._refused_at = now
             raise too_long(wait_s, limit_s, "accepted now")
+
+    def _is_narrow(self, now: float) -> bool:
+        since = self._narrow_since
+        if since is not None and (now - self._refused_at > _CALM_S or now - since > _TRIAL_S):
+            self._narrow_since = None
+            self._soon.forget()
+            self._steady.forget()
+        return self._narrow_since is not None
 
     def refuse_late(self, wait_s: float, cost_s: float, timeout_s: float) -> None:
         """Raise ``WaitTooLong`` where a queue would keep work of any class past its deadline.

@@ -9,10 +9,11 @@ import math
 import time
 from collections.abc import Callable, Sequence, Sized
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError, WaitTooLong
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
 from app.scheduling.admission import Admission, Patience
 from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
+from app.scheduling.lag import Lag
 from app.scheduling.policy import PRIORITIES, Budget, Priority, due
 from app.scheduling.queue import Job, Row, Waiting
 from app.scheduling.runner import Runner
@@ -43,6 +44,7 @@ class Batcher:
         self._costs = RunCosts()
         self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs)
         self._admission = Admission(threads, patience or Patience())
+        self._lag = Lag()
         self._observer = observer
         self._clock = clock
         self._runner = Runner(
@@ -104,8 +106,10 @@ class Batcher:
             wait_s=0.0,
         )
         ticket.rows = [Row(ticket, at, ids) for at, ids in enumerate(rows)]
-        self._admit(ticket, timeout_s, now)
+        cost_s = self._admit(ticket, timeout_s, now)
         self._waiting.put(ticket, now)
+        if priority == "interactive":
+            self._admission.accept(cost_s, now)
         self._wake_soon()
         ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
         return ticket
@@ -114,14 +118,9 @@ class Batcher:
         """Raise ``WaitTooLong`` where whatever a request is about would wait too long: before it is read at all."""
         now = self._clock()
         wait_s = self._wait_s(priority, due(now, now + timeout_s))
-        try:
-            self._admission.refuse_late(wait_s, 0.0, timeout_s)
-            if priority == "interactive":
-                self._admission.refuse_wait(wait_s, now)
-        except WaitTooLong:
-            if priority == "interactive":
-                self._admission.offer(now)
-            raise
+        self._admission.refuse_late(wait_s, 0.0, timeout_s)
+        if priority == "interactive":
+            self._admission.refuse_wait(wait_s, now, self._lag.now_s())
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take back what of a ticket still waits, because its answers are there or because nobody wants them."""
@@ -137,13 +136,14 @@ class Batcher:
             fail(row, Draining("the service stopped before this request ran"))
         self._runner.close(join_s)
 
-    def _admit(self, ticket: Ticket, timeout_s: float, now: float) -> None:
+    def _admit(self, ticket: Ticket, timeout_s: float, now: float) -> float:
+        """Return the thread-seconds that a ticket is forecast to take, and refuse it where it would wait too long."""
         cost_s = self._waiting.price(ticket)
         ticket.wait_s = self._wait_s(ticket.priority, due(now, ticket.deadline))
         if ticket.priority == "interactive":
-            self._admission.offer(now, cost_s)
-            self._admission.refuse_wait(ticket.wait_s, now)
+            self._admission.refuse_wait(ticket.wait_s, now, self._lag.now_s())
         self._admission.refuse_late(ticket.wait_s, cost_s, timeout_s)
+        return cost_s
 
     def _wait_s(self, priority: Priority, when: float) -> float:
         return self._admission.wait_s(self._waiting.cost_before_s(priority, when), busy=self._waiting.busy)
@@ -178,7 +178,7 @@ class Batcher:
         self._admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
-        self._observer.waits({each: self._wait_s(each, math.inf) for each in PRIORITIES})
+        self._observer.waits({each: self._wait_s(each, math.inf) for each in PRIORITIES}, self._lag.now_s())
 
     def broken(self, row: Row, broken: Exception) -> None:
         """Fail the job of a row."""

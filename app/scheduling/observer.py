@@ -45,8 +45,9 @@ class BatchObserver:
         self._metrics.queue_rows.set(rows)
         self._metrics.queue_tokens.set(tokens)
 
-    def waits(self, seconds: Mapping[Priority, float]) -> None:
-        """Set how long would wait what comes now."""
+    def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
+        """Set how long would wait what comes now, and by how much the event loop is late to read it."""
+        self._metrics.event_loop_lag_seconds.set(lag_s)
         for priority, wait_s in seconds.items():
             self._waits[priority].set(wait_s)
 

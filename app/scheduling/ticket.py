@@ -66,8 +66,8 @@ class Observer(Protocol):
     def queue(self, rows: int, tokens: int) -> None:
         """So much waits now."""
 
-    def waits(self, seconds: Mapping[Priority, float]) -> None:
-        """So long would wait what comes now, by class."""
+    def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
+        """So long would wait what comes now, by class; and so late is the event loop that reads it."""
 
     def waited(self, forecast_s: float, seconds: float) -> None:
         """Count a request that waited so long for its first batch, and was forecast to wait ``forecast_s``."""

@@ -346,7 +346,10 @@ def queue(board: Dashboard) -> None:
         graph(
             "Forecast wait",
             "s",
-            [(f"max by (priority) (sluice_forecast_wait_seconds{{{HERE}}})", "{{priority}}")],
+            [
+                (f"max by (priority) (sluice_forecast_wait_seconds{{{HERE}}})", "{{priority}}"),
+                (f"max(sluice_event_loop_lag_seconds{{{HERE}}})", "to be read"),
+            ],
             "How long would wait what comes now. Beyond SLUICE_MAX_WAIT_MS it gets 429, and beyond "
             "SLUICE_OVERLOAD_WAIT_MS while more comes than can be done.",
         )

@@ -9,10 +9,10 @@ PATIENT = Patience(max_wait_s=2.0, overload_wait_s=0.01)
 
 
 def offered(admission: Admission, share: float, seconds: float, start: float = 0.0) -> float:
-    """Offer that share of what two threads can do, a job of 2 ms at a time; return when it ended."""
+    """Accept that share of what two threads can do, a job of 2 ms at a time; return when it ended."""
     now = start
     while now < start + seconds:
-        admission.offer(now, 0.002)
+        admission.accept(0.002, now)
         now += 0.001 / share
     return now
 
@@ -60,32 +60,68 @@ def test_a_little_too_much_narrows_it_too_if_it_lasts() -> None:
     admission = Admission(2, PATIENT)
     now = offered(admission, 1.2, seconds=1.0)
     assert admission.limit_s(now) == 2.0
-    now = offered(admission, 1.2, seconds=6.0, start=now)
-    assert admission.limit_s(now) == 0.01
+    limits = []
+    for _ in range(60):
+        now = offered(admission, 1.2, seconds=0.1, start=now)
+        limits.append(admission.limit_s(now))
+    assert 0.01 in limits
 
 
-def test_the_bound_is_wide_again_soon_after_a_burst() -> None:
+def refused(admission: Admission, times: int, apart_s: float, start: float) -> float:
+    """Have so many refused; return when it ended."""
+    now = start
+    for _ in range(times):
+        now += apart_s
+        with pytest.raises(WaitTooLong):
+            admission.refuse_wait(1.0, now)
+    return now
+
+
+def test_the_bound_is_wide_again_a_quarter_of_a_second_after_the_last_refusal() -> None:
     admission = Admission(2, PATIENT)
-    now = offered(admission, 3.0, seconds=2.0)
-    assert admission.limit_s(now) == 0.01
-    now = offered(admission, 0.8, seconds=0.8, start=now)
-    assert admission.limit_s(now) == 2.0
+    now = refused(admission, 100, 0.01, start=offered(admission, 3.0, seconds=0.2))
+    assert admission.limit_s(now + 0.2) == 0.01
+    assert admission.limit_s(now + 0.3) == 2.0
 
 
 def test_the_narrow_bound_leaves_room_for_two_batches() -> None:
     admission = Admission(2, PATIENT)
     admission.ran(0.05, 0.05)
-    now = offered(admission, 3.0, seconds=1.0)
+    now = offered(admission, 3.0, seconds=0.2)
     assert admission.limit_s(now) == pytest.approx(0.1)
 
 
-def test_refused_work_counts_as_the_work_that_it_would_have_been() -> None:
+def test_refused_work_is_no_work_however_much_of_it_comes() -> None:
     admission = Admission(2, PATIENT)
-    now = offered(admission, 3.0, seconds=1.0)
-    for _ in range(3_000):
-        now += 0.001 / 3
-        admission.offer(now)
+    now = offered(admission, 0.9, seconds=5.0)
+    for _ in range(10_000):
+        now += 0.0001
+        with pytest.raises(WaitTooLong):
+            admission.refuse_wait(2.5, now)
+    assert admission.limit_s(now) == 2.0
+
+
+def test_after_a_minute_of_refusals_the_wide_bound_is_tried() -> None:
+    admission = Admission(2, PATIENT)
+    begun = offered(admission, 3.0, seconds=0.2)
+    now = refused(admission, 500, 0.1, start=begun)
     assert admission.limit_s(now) == 0.01
+    assert admission.limit_s(begun + 60.1) == 2.0
+
+
+def test_what_was_waited_to_be_read_leaves_less_to_wait_in_the_queue() -> None:
+    admission = Admission(2, Patience(max_wait_s=2.0, overload_wait_s=0.05))
+    now = offered(admission, 3.0, seconds=0.2)
+    admission.refuse_wait(0.04, now)
+    with pytest.raises(WaitTooLong, match="at most the 30 ms accepted now"):
+        admission.refuse_wait(0.04, now, lag_s=0.02)
+
+
+def test_as_much_may_always_wait_as_lasts_until_the_event_loop_comes_round() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 3.0, seconds=0.2)
+    assert admission.limit_s(now, lag_s=0.3) == 0.3
+    assert admission.limit_s(now, lag_s=9.0) == 2.0
 
 
 def test_a_deadline_that_the_queue_would_pass_is_refused() -> None:

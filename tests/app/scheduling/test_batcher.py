@@ -66,6 +66,7 @@ class Counts:
     drops: list[tuple[str, int]] = field(default_factory=list)
     depth: tuple[int, int] = (0, 0)
     forecasts: dict[Priority, float] = field(default_factory=dict)
+    lag_s: float = -1.0
     waits_seen: list[tuple[float, float]] = field(default_factory=list)
 
     def batch(self, batch: Batch) -> None:
@@ -77,8 +78,8 @@ class Counts:
     def queue(self, rows: int, tokens: int) -> None:
         self.depth = rows, tokens
 
-    def waits(self, seconds: Mapping[Priority, float]) -> None:
-        self.forecasts = dict(seconds)
+    def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
+        self.forecasts, self.lag_s = dict(seconds), lag_s
 
     def waited(self, forecast_s: float, seconds: float) -> None:
         self.waits_seen.append((forecast_s, seconds))
@@ -126,6 +127,14 @@ async def test_answers_come_in_the_order_of_the_rows() -> None:
     async with batcher(threads=2) as running:
         answers = await running.submit(Lane.opened(), [row(at, 1 + at * 7 % 13) for at in range(50)], 5)
     assert firsts(answers.rows) == list(range(50))
+
+
+async def test_after_a_batch_whoever_counts_hears_how_long_others_would_wait_and_how_late_the_loop_is() -> None:
+    counts = Counts()
+    async with batcher(counts) as running:
+        await running.submit(Lane.opened(), [row(1, 4)], 5)
+    assert counts.forecasts.keys() == {"interactive", "batch"}
+    assert counts.lag_s >= 0.0
 
 
 async def test_waiting_rows_run_with_their_nearest_in_length() -> None:

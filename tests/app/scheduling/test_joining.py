@@ -107,7 +107,7 @@ class Runs:
     def queue(self, rows: int, tokens: int) -> None:
         """Do nothing."""
 
-    def waits(self, seconds: Mapping[Priority, float]) -> None:
+    def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
         """Do nothing."""
 
     def waited(self, forecast_s: float, seconds: float) -> None:

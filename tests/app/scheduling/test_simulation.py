@@ -1,12 +1,14 @@
 """The queue under a clock of its own: nobody waits longer than is promised, and padding stays small."""
 
 import math
-from itertools import islice, takewhile
+import random
+from itertools import islice, repeat, takewhile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.scheduling.admission import Admission, Patience
 from app.scheduling.policy import BATCH_TURN, Budget, Priority, due
 from benchmarks.scheduling import BUDGET, Lane, Ran, Text, World, mixed
 
@@ -158,3 +160,40 @@ def test_the_ladder_keeps_the_shapes_few() -> None:
     world.closed_loop(64, islice(mixed(), 10_000), 6_000)
     widths = {batch.cells // len(batch.members) for batch in world.batches}
     assert len(widths) <= 112
+
+
+def closed_loop(callers: int, tokens: int, count: int, admission: Admission | None, seed: int = 1) -> World:
+    """Run callers who each ask again when they are answered, and at once when they are refused.
+
+    At once is as fast as refusals are given away (``app.api.pace``): so many callers share 6,000 of them a second.
+    """
+    numbers = random.Random(seed)  # noqa: S311 - a reproducible load, no secret
+    world = World(admission=admission, retry_s=lambda: numbers.uniform(0.5, 1.5) * callers / 6_000)
+    world.closed_loop(callers, repeat(tokens), count)
+    return world
+
+
+def rate(world: World) -> float:
+    return len(world.ran) / max(each.ended for each in world.ran)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    bound_ms=st.sampled_from([10, 20, 50, 100, 300, 1000]),
+    callers=st.integers(1, 256),
+    tokens=st.sampled_from([20, 200]),
+    max_wait_s=st.sampled_from([0.05, 2.0]),
+)
+def test_callers_who_ask_again_at_once_are_answered_at_full_speed_and_none_is_left_out(
+    bound_ms: int, callers: int, tokens: int, max_wait_s: float
+) -> None:
+    count = callers + 1_000
+    admission = Admission(2, Patience(max_wait_s, min(bound_ms / 1000, max_wait_s)))
+    world = closed_loop(callers, tokens, count, admission)
+    assert len(world.ran) == count
+    assert rate(world) >= 0.85 * rate(closed_loop(callers, tokens, count, None))
+
+
+def test_256_callers_with_long_texts_wait_in_line_under_the_defaults() -> None:
+    world = closed_loop(256, 200, 2_000, Admission(2, Patience(2.0, 0.05)))
+    assert world.refused == 0
