@@ -4,12 +4,16 @@ python -m benchmarks.soak [--minutes 30] [--callers 8] [--models models] [--page
 """
 
 import json
+import socket
+import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
+from statistics import median
 from typing import Annotated
 
 import httpx
@@ -18,6 +22,7 @@ import typer
 from benchmarks.report import RELIABILITY, fill, today
 from benchmarks.service import Service, running
 from benchmarks.traffic import Traffic
+from tests.operating import keys_file
 
 _SAMPLES, _WARM_UP_SHARE = 240, 0.1
 _MORE_MEMORY_SHARE, _MORE_FILES, _MORE_THREADS = 0.03, 8, 2
@@ -44,11 +49,11 @@ class Run:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def thirds(self, of: str) -> tuple[float, float]:
-        """Return the mean of a figure over the first and the last third, what the warm-up took left out."""
+        """Return the median of a figure over the first and the last third, what the warm-up took left out."""
         warm = [each for each in self.samples if each.at_s >= _WARM_UP_SHARE * self.minutes * 60]
         third = max(1, len(warm) // 3)
         first, last = ([float(getattr(each, of)) for each in part] for part in (warm[:third], warm[-third:]))
-        return mean(first), mean(last)
+        return median(first), median(last)
 
     def grown(self) -> list[str]:
         """Return the figures that are not flat."""
@@ -67,8 +72,8 @@ def main(
     page: Annotated[Path, typer.Option(help="Page whose figures are replaced.")] = RELIABILITY,
 ) -> None:
     """Soak, and say what grew; exit 1 where something did, or where an answer was not what was provoked."""
-    with running(SLUICE_MODELS_DIR=str(models), SLUICE_LOG_LEVEL="warning") as service:
-        run = soak(service, minutes, callers)
+    with guarded(models) as (service, key, grpc_port):
+        run = soak(service, minutes, callers, key, grpc_port)
     typer.echo(table(run))
     fill(page, "soak", summary(run))
     fill(page, "soak-table", table(run))
@@ -77,15 +82,34 @@ def main(
         raise typer.Exit(1)
 
 
-def soak(service: Service, minutes: float, callers: int) -> Run:
-    """Let callers ask for so long, and sample the process meanwhile."""
+@contextmanager
+def guarded(models: Path) -> Iterator[tuple[Service, str, int]]:
+    """Yield the service over ``models`` with every route there is, a key that opens them, and the port of gRPC."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix="sluice-soak-") as scratch:
+        file, key = keys_file(Path(scratch))
+        with running(
+            SLUICE_MODELS_DIR=str(models),
+            SLUICE_API_KEYS_FILE=str(file),
+            SLUICE_ALLOW_ANONYMOUS="1",
+            SLUICE_GRPC_PORT=str(port),
+            SLUICE_LOG_LEVEL="warning",
+        ) as service:
+            yield service, key, port
+
+
+def soak(service: Service, minutes: float, callers: int, key: str, grpc_port: int) -> Run:
+    """Let callers ask for so long, the first of them by gRPC and with a key too, and sample the process meanwhile."""
     run, stopped = Run(minutes), threading.Event()
     with httpx.Client(base_url=service.url) as client:
         models = client.get("/v1/models").json()["models"]
     tasks = {model["name"]: model["task"] for model in models if "en" in (model["languages"] or ())}  # as the texts are
     threads = [
-        threading.Thread(target=_call, args=(service.url, tasks, seed, run, stopped), daemon=True)
-        for seed in range(callers)
+        threading.Thread(target=_call, args=(traffic, run, stopped), daemon=True)
+        for traffic in (
+            Traffic(service.url, tasks, seed, *((key, grpc_port) if seed == 0 else ())) for seed in range(callers)
+        )
     ]
     started = time.monotonic()
     for thread in threads:
@@ -99,8 +123,8 @@ def soak(service: Service, minutes: float, callers: int) -> Run:
     return run
 
 
-def _call(url: str, tasks: dict[str, str], seed: int, run: Run, stopped: threading.Event) -> None:
-    with Traffic(url, tasks, seed) as traffic:
+def _call(traffic: Traffic, run: Run, stopped: threading.Event) -> None:
+    with traffic:
         while not stopped.is_set():
             name, wrong = traffic.step()
             with run.lock:

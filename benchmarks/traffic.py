@@ -1,12 +1,15 @@
 """One caller who asks for everything there is, well and badly, at every length, and sometimes leaves in the middle."""
 
+import gzip
 import json
 import random
 import socket
 from typing import TYPE_CHECKING, Self
 
+import grpc
 import httpx
 
+from app.api.oip.grpc import inference_pb2 as pb
 from benchmarks.texts import texts
 
 if TYPE_CHECKING:
@@ -21,8 +24,9 @@ _HEAD = "POST /v1/sentiment HTTP/1.1\r\nHost: x\r\nContent-Type: application/jso
 class Traffic:
     """Its steps are drawn at random, with the seed's own order."""
 
-    def __init__(self, url: str, tasks: dict[str, str], seed: int) -> None:
-        """``tasks``: the packages' tasks by name."""
+    def __init__(self, url: str, tasks: dict[str, str], seed: int, key: str = "", grpc_port: int = 0) -> None:
+        """``tasks``: the packages' tasks by name; ``key``: one for admin routes, for opening versions anew."""
+        self._key, self._grpc_port = key, grpc_port
         self._url = httpx.URL(url)
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
         self._random = random.Random(seed)  # noqa: S311 - a load, no secret
@@ -34,6 +38,10 @@ class Traffic:
             ("provoked errors", self._provoke),
             ("leaving", self._leave),
         ]
+        if key:
+            self._steps += [("a version opened anew", self._swap)]
+        if "sentiment" in have and grpc_port:
+            self._steps += [("gRPC", self._call)]
         if "sentiment" in have:
             self._steps += [("one text", self._one)] * 6
             self._steps += [("many texts", self._many), ("explained", self._explained), ("lines", self._lines)]
@@ -42,6 +50,7 @@ class Traffic:
             self._steps += [("topic", self._topic)] * 2
         if "summarize" in have:
             self._steps += [("summary", self._summary), ("streamed summary", self._stream)]
+            self._steps += [("/v2 generate", self._generate)]
 
     def __enter__(self) -> Self:
         return self
@@ -83,11 +92,41 @@ class Traffic:
 
     def _lines(self) -> str:
         lines = "".join(json.dumps({"text": self._text()}) + "\n" for _ in range(50))
-        answer = self._client.post(
-            "/v1/sentiment/bulk", content=lines, headers={"content-type": "application/x-ndjson"}
-        )
+        headers, body = {"content-type": "application/x-ndjson"}, lines.encode()
+        if self._random.random() < 0.5:
+            headers, body = headers | {"content-encoding": "gzip"}, gzip.compress(body)
+        answer = self._client.post("/v1/sentiment/bulk", content=body, headers=headers)
         found = answer.text.count("\n")
         return self._expect(answer) or ("" if found == 50 or answer.status_code == 429 else f"{found} lines of 50")
+
+    def _named(self, wanted: str) -> str:
+        return self._random.choice([name for name, task in self._tasks.items() if task == wanted])
+
+    def _swap(self) -> str:
+        """Have a version opened anew, which takes the place of itself under everybody's requests."""
+        name = self._named(self._random.choice(sorted(set(self._tasks.values()))))
+        version = self._client.get(f"/v1/models/{name}").json()["versions"][-1]["version"]
+        path = f"/admin/models/{name}/versions/{version}/load"
+        return self._expect(self._client.post(path, headers={"Authorization": f"Bearer {self._key}"}))
+
+    def _generate(self) -> str:
+        path = f"/v2/models/{self._named('summarize')}/generate"
+        return self._post(self._random.choice([path, f"{path}_stream"]), {"text_input": self._text()})
+
+    def _call(self) -> str:
+        asked = pb.ModelInferRequest(model_name=self._named("sentiment"))
+        asked.inputs.add(name="text", datatype="BYTES", shape=[1]).contents.bytes_contents.append(self._text().encode())
+        with grpc.insecure_channel(f"{self._url.host}:{self._grpc_port}") as channel:
+            infer = channel.unary_unary(
+                "/inference.GRPCInferenceService/ModelInfer",
+                request_serializer=pb.ModelInferRequest.SerializeToString,
+                response_deserializer=pb.ModelInferResponse.FromString,
+            )
+            try:
+                infer(asked, timeout=_TIMEOUT_S)
+            except grpc.RpcError as refused:
+                return "" if refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED else str(refused.code())
+        return ""
 
     def _infer(self) -> str:
         names = [name for name, task in self._tasks.items() if task == "sentiment"]
