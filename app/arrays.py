@@ -18,8 +18,9 @@ from app.runtime.session import Array
 from app.runtime.summarizer import Summarizer
 from app.runtime.tensors import TensorModel
 from app.scheduling.batcher import Batcher
-from app.scheduling.decoder import Decoder, Order
+from app.scheduling.decoder import Decoder
 from app.scheduling.haste import UNHURRIED, Haste
+from app.scheduling.orders import Order
 from app.scheduling.ticket import Answer, Lane
 from app.settings import Settings
 from app.tasks.generate import Options, Summary

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.runtime.session import Array
 from app.runtime.summarizer import Summarizer
-from app.scheduling.decoder import Order
+from app.scheduling.orders import Order
 
 T = TypeVar("T")
 

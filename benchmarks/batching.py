@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.runtime.roster import Roster
 from app.runtime.summarizer import Summarizer
-from app.scheduling.decoder import Order
+from app.scheduling.orders import Order
 from app.tasks.searches import End, Searches
 from benchmarks.bare import Rate, timed
 

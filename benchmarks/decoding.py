@@ -22,7 +22,8 @@ from app.runtime.roster import Writer
 from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
 from app.scheduling.crew import Stepped
-from app.scheduling.decoder import Decoder, Order
+from app.scheduling.decoder import Decoder
+from app.scheduling.orders import Order
 from app.scheduling.slots import Room
 from app.settings import Settings
 from app.tasks.generate import Summary

@@ -7,7 +7,7 @@ from typing import Any
 from app.modelpack.summaries import Kind, KindName
 from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
-from app.scheduling.decoder import Order
+from app.scheduling.orders import Order
 from app.tasks.generate import Options
 from app.tasks.numerals import Numerals
 from benchmarks.texts import texts

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,40 +19,13 @@ from app.runtime.roster import Draft, Writer
 from app.scheduling.cost import Costs, StepCost, measure
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
 from app.scheduling.forecast import Forecast
-from app.scheduling.slots import Held, Job, Room, Row, Slots
+from app.scheduling.orders import OnToken, Order, Pending, Written, pending_of
+from app.scheduling.slots import Held, Room, Row, Slots
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
 from app.tasks.generate import Options, Summary, Token
-from app.tasks.numerals import Numerals
-
-OnToken = Callable[[int, Token], None]
-"""Told on the event loop of each token of a beam of one as it is decided, with the place of its order in the job."""
 
 _GRACE_S = 0.5
 """How long after its deadline a job waits for the step that is running, so as to answer with what was decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A text to be summarized, and how."""
-
-    draft: Draft
-    options: Options
-    numerals: Numerals | None = None
-    """Those of the text, where they are to be written whole."""
-
-
-@dataclass(slots=True)
-class Written:
-    """A job's summaries in the order of its orders, and its times on ``time.monotonic``.
-
-    ``started``: when its first text was read; ``first_token``: when its first token was decided, 0 where none was.
-    """
-
-    summaries: list[Summary]
-    submitted: float
-    started: float = 0.0
-    first_token: float = 0.0
-    ended: float = 0.0
 
 
 class Observer(Protocol):
@@ -76,16 +48,6 @@ class Observer(Protocol):
 
     def slots(self, rows: int, cells: int) -> None:
         """So much is being written now."""
-
-
-@dataclass(slots=True, eq=False)
-class _Pending(Job):
-    """A job with the future that waits for it; touched by the event loop alone once it is submitted."""
-
-    future: asyncio.Future[Written] = field(kw_only=True)
-    written: Written = field(kw_only=True)
-    left: int = field(kw_only=True)
-    on_token: OnToken | None = field(kw_only=True)
 
 
 class Decoder:
@@ -116,7 +78,7 @@ class Decoder:
         self._turns: deque[Turn] = deque()
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._jobs: set[_Pending] = set()
+        self._jobs: set[Pending] = set()
         self._open = False
         self._waking = False
 
@@ -142,7 +104,7 @@ class Decoder:
         """
         if not self._open or self._loop is None:
             raise Draining("the service is stopping")
-        pending = self._pending(writer, orders, timeout_s, on_token)
+        pending = Pending.of(writer, orders, self._clock(), timeout_s, on_token)
         if not pending.rows:
             raise ValueError("This is a bug: a job without texts")
         self._forecast.refuse_late(pending.rows[0], self._slots.waiting_s, timeout_s)
@@ -198,23 +160,6 @@ class Decoder:
         for thread in self._threads:
             thread.join(join_s)
         self._tell(self._fail_all)
-
-    def _pending(self, writer: Writer, orders: Sequence[Order], timeout_s: float, on_token: OnToken | None) -> _Pending:
-        now = self._clock()
-        blank = Summary([], 0.0, "deadline")
-        pending = _Pending(
-            writer,
-            now,
-            now + timeout_s,
-            future=asyncio.get_running_loop().create_future(),
-            written=Written([blank] * len(orders), now),
-            left=len(orders),
-            on_token=on_token,
-        )
-        for at, order in enumerate(orders):
-            listened = on_token is not None and order.options.beams == 1
-            pending.rows.append(Row(pending, at, order.draft, order.options, order.numerals, listened=listened))
-        return pending
 
     def _wake_soon(self) -> None:
         """Wake the threads at the end of this turn of the event loop, once for all that was submitted in it."""
@@ -315,7 +260,7 @@ class Decoder:
 
     def _take_note(self, turn: Turn) -> None:
         for row, started, ended in turn.reads:
-            written = _pending(row).written
+            written = pending_of(row).written
             written.started = written.started or started
             self._forecast.read(row, ended - started)
             self._observer.encoded(row.job.writer, row.tokens, ended - started, started - row.job.submitted)
@@ -325,11 +270,11 @@ class Decoder:
             self._observer.stepped(turn.step)
             self._forecast.stepped(turn.step)
         for row, token in turn.tokens:
-            self._decided(_pending(row), row.index, token)
+            self._decided(pending_of(row), row.index, token)
         for row, end in turn.ends:
             self._ended(row, end)
 
-    def _decided(self, job: _Pending, index: int, token: Token) -> None:
+    def _decided(self, job: Pending, index: int, token: Token) -> None:
         if job.on_token is None or job.gone:
             return
         try:
@@ -338,7 +283,7 @@ class Decoder:
             self._fail(job, broken, "failed")
 
     def _ended(self, row: Row, end: Summary | Exception) -> None:
-        job = _pending(row)
+        job = pending_of(row)
         if job.gone:
             return
         if isinstance(end, Exception):
@@ -356,16 +301,16 @@ class Decoder:
             job.written.ended = self._clock()
             job.future.set_result(job.written)
 
-    def _expire(self, job: _Pending) -> None:
+    def _expire(self, job: Pending) -> None:
         """Fail a job of which some still waits; what is being written is ended by its worker."""
         if self._slots.has(job):
             self._fail(job, too_late(), "expired")
 
-    def _late(self, job: _Pending) -> None:
+    def _late(self, job: Pending) -> None:
         """Fail a job whose worker hangs in a step."""
         self._fail(job, too_late(), "expired")
 
-    def _fail(self, job: _Pending, error: Exception, why: str) -> None:
+    def _fail(self, job: Pending, error: Exception, why: str) -> None:
         if not job.future.done():
             job.future.set_exception(error)
         self._abandon(job, why)
@@ -374,7 +319,7 @@ class Decoder:
         for job in list(self._jobs):
             self._fail(job, Draining("the service stopped before this request was answered"), "failed")
 
-    def _abandon(self, job: _Pending, why: str) -> None:
+    def _abandon(self, job: Pending, why: str) -> None:
         if not job.gone:
             job.gone = why
             self._drop(why, self._slots.discard(job))
@@ -387,12 +332,6 @@ class Decoder:
     def _tell_queue(self) -> None:
         self._observer.queue(self._slots.waiting_rows, self._slots.waiting_tokens)
         self._observer.slots(self._slots.rows, self._slots.cells)
-
-
-def _pending(row: Row) -> _Pending:
-    if not isinstance(row.job, _Pending):
-        raise TypeError("This is a bug: a row without a future")
-    return row.job
 
 
 def _translated(broken: Exception) -> Exception:

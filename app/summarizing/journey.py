@@ -13,7 +13,8 @@ from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.runtime.summarizer import Summarizer
 from app.scheduling.batcher import Batcher
-from app.scheduling.decoder import Decoder, Order, Written
+from app.scheduling.decoder import Decoder
+from app.scheduling.orders import Order, Written
 from app.settings import Settings
 from app.summarizing.parts import Part, Reciter, Tell, finish_reason, joined
 from app.summarizing.places import Places

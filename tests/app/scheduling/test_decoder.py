@@ -21,7 +21,8 @@ from app.runtime.roster import Draft, Roster, Writer
 from app.runtime.summarizer import Summarizer
 from app.scheduling.cost import StepCost
 from app.scheduling.crew import Crew, Stepped, Turn
-from app.scheduling.decoder import Decoder, Order, Written
+from app.scheduling.decoder import Decoder
+from app.scheduling.orders import Order, Written
 from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
 from app.tasks.generate import Options, Summary, Token
