@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from app.tasks.generate import NOTHING, Floats, Found, Ids, Options, Reason, Step, Summary, Token
-from app.tasks.hypotheses import Hypotheses, Picked
+from app.tasks.hypotheses import Doubles, Hypotheses, Picked
 from app.tasks.numerals import Numerals
 from app.tasks.standings import Standings
 
@@ -152,6 +152,15 @@ class Searches(Generic[SourceT]):
         totals = (self._said.logps[:, :, None] + found.logps).reshape(rows, beams * k)  # [R, K k]
         order = (-totals).argsort(axis=1, kind="stable")  # [R, K k], ties by the lower beam, then the lower id
         order += (np.arange(rows) * (beams * k))[:, None]  # [R, K k], among all numbers of the step
+        best = order[:, :beams]  # [R, K]
+        whole, ids = totals.ravel()[best], found.ids.ravel()[best]  # [R, K] each
+        if not ((ids == self._eos_id) | (whole == -inf)).any():  # as it is in most steps
+            return Picked(best // k % beams, ids, found.logps.ravel()[best], found.copied.ravel()[best], whole)
+        return self._some_ending(found, totals, order, ends)
+
+    def _some_ending(self, found: Found, totals: Doubles, order: Ids, ends: dict[int, End]) -> Picked:
+        """Do as ``_several`` where some hypotheses end, or cannot go on; totals and order [R, K k]."""
+        beams, (rows, _, k) = self._beams, found.ids.shape
         ranked, ids = totals.ravel()[order], found.ids.ravel()[order]  # [R, K k] each
         possible, ending = ranked > -inf, ids == self._eos_id  # [R, K k] each
         last = ending[:, :beams] & possible[:, :beams]  # [R, K], too poor a rank is no end
