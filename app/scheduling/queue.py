@@ -191,10 +191,11 @@ class Waiting:
 
         Of the other class that is what its turns come to: of interactive work, all of it.
         """
-        mine = self._classes[priority].cost_before_s(when)
-        if priority == "batch":
-            return mine + self._classes["interactive"].cost_s
-        return mine + min(self._classes["batch"].cost_s, mine / (BATCH_TURN - 1))
+        with self._changed:
+            mine = self._classes[priority].cost_before_s(when)
+            if priority == "batch":
+                return mine + self._classes["interactive"].cost_s
+            return mine + min(self._classes["batch"].cost_s, mine / (BATCH_TURN - 1))
 
     def wake(self) -> None:
         """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
