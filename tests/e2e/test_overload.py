@@ -65,6 +65,27 @@ async def test_overload_is_refused_with_429_and_every_caller_hears(slow: Path) -
         assert after.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/sentiment", {"inputs": "good"}),
+        ("/v1/sentiment", {"inputs": ["good", "bad"]}),
+        ("/v1/sentiment", {"inputs": "good", "explain": True}),
+        ("/v2/models/slow/infer", {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["good"]}]}),
+    ],
+    ids=["a text", "a list", "with an explanation", "by the protocol"],
+)
+def test_every_way_of_asking_goes_by_the_same_forecast(slow: Path, path: str, body: dict[str, object]) -> None:
+    with serving(slow, **SLOW, max_wait_ms=200, overload_wait_ms=200) as server:
+        httpx.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 4}, timeout=60)  # it learns what rows take
+        with unread_post(server, [LONG] * 400):
+            wait_until(lambda: server.metric("sluice_queue_rows") > 300)
+            refused = httpx.post(f"{server.url}{path}", json=body)
+            assert refused.status_code == 429
+            assert int(refused.headers["retry-after"]) >= 1
+            assert server.metric("sluice_rejected_total", reason="wait_too_long") == 1
+
+
 def test_a_client_that_goes_away_gives_its_place_back(slow: Path) -> None:
     with serving(slow, **SLOW) as server:
         with unread_post(server, [LONG] * 1_000):
