@@ -195,5 +195,5 @@ def test_callers_who_ask_again_at_once_are_answered_at_full_speed_and_none_is_le
 
 
 def test_256_callers_with_long_texts_wait_in_line_under_the_defaults() -> None:
-    world = closed_loop(256, 200, 2_000, Admission(2, Patience(2.0, 0.05)))
+    world = closed_loop(256, 200, 2_000, Admission(2, Patience(2.0, 0.03)))
     assert world.refused == 0
