@@ -2,7 +2,8 @@
 
     python -m benchmarks.processes [--seconds 4] [--rounds 3]
 
-Writes its parts of docs/performance.md, with the JSON beside it, and of docs/reliability.md. Needs wrk.
+Both shapes are up all the time and take turns; at four seconds a measurement it takes two minutes or so. Writes its
+parts of docs/performance.md, with the JSON beside it, and of docs/reliability.md. Needs wrk.
 """
 
 import contextlib
@@ -35,14 +36,17 @@ def main(
     """Measure both shapes in turn on short texts, and count the connections that each of two workers gets."""
     kind = texts("short")
     found: dict[tuple[str, int], list[Load]] = {}
-    for _ in range(rounds):
+    with contextlib.ExitStack() as stack:
+        services = {}
         for name, (workers, threads) in _SHAPES.items():
-            with running(SLUICE_WORKERS=workers, SLUICE_THREADS=threads) as service:
-                _wait_for(service, int(workers))
-                drive(service, "short", kind, connections=8, seconds=1)
-                for connections in _CONNECTIONS:
-                    load = drive(service, "short", kind, connections=connections, seconds=seconds)
-                    found.setdefault((name, connections), []).append(load)
+            service = stack.enter_context(running(SLUICE_WORKERS=workers, SLUICE_THREADS=threads))
+            _wait_for(service, int(workers))
+            drive(service, "short", kind, connections=8, seconds=1)
+            services[name] = service
+        for connections in _CONNECTIONS * rounds:
+            for name, service in services.items():
+                load = drive(service, "short", kind, connections=connections, seconds=seconds)
+                found.setdefault((name, connections), []).append(load)
     rows = [
         {
             "shape": name,
@@ -50,7 +54,7 @@ def main(
             "requests_s": median(load.requests_s for load in loads),
             "p99_ms": median(load.p99_ms for load in loads),
         }
-        for (name, connections), loads in found.items()
+        for (name, connections), loads in sorted(found.items())
     ]
     text = publish(performance, MARK, {"seconds": seconds, "rounds": rounds, "rows": rows}, shown)
     with running(SLUICE_WORKERS="2", SLUICE_THREADS="1") as service:
