@@ -35,7 +35,7 @@ def operated(root: Path, **settings: Any) -> Iterator[tuple[Server, Operator]]:
 async def test_twenty_swaps_under_64_connections_fail_mix_and_leave_nothing(tmp_path: Path) -> None:
     models = tmp_path / "models"
     louder(models, 1)
-    with operated(tmp_path) as (server, operator):
+    with operated(tmp_path, overload_wait_ms=10_000) as (server, operator):
         expected = {1: operator.classify(1)["results"][0]["scores"]}
 
         def swaps(replies: Replies, first: int, last: int) -> None:
