@@ -251,14 +251,13 @@ def judge(phases: list[Phase], recovery_s: float) -> list[Verdict]:
 
 
 def costs(phases: list[Phase]) -> str:
-    """Return what an answer and a refusal cost: an answer what it does at the sustained rate, a refusal the rest."""
+    """Return what a request cost the service at the sustained rate, and its event loop at three times of it."""
     sustained, _, burst, _ = phases
-    answer = sustained.cpu_s / max(1, sustained.good)
-    of_loop = sustained.loop_cpu_s / max(1, sustained.good)
-    refusal = (burst.loop_cpu_s - of_loop * burst.good) / max(1, burst.refused)
+    answers, calls = max(1, sustained.good), max(1, burst.good + burst.refused)
     return (
-        f"An answer costs the service {answer * 1e6:,.0f} us of CPU, {of_loop * 1e6:,.0f} of them on the event loop; "
-        f"a refusal {refusal * 1e6:,.0f} us, all of them there."
+        f"At the sustained rate a request costs the service {sustained.cpu_s / answers * 1e6:,.0f} us of CPU, "
+        f"{sustained.loop_cpu_s / answers * 1e6:,.0f} of them on the event loop; at 3x the event loop spends "
+        f"{burst.loop_cpu_s / calls * 1e6:,.0f} us a request, {burst.refused / calls:.0%} of which it refuses."
     )
 
 
