@@ -31,10 +31,9 @@ class Numerals:
         self._depths = [0, 0]
         self._needs = [0, 0]
         self._banned: dict[tuple[int, int], list[int]] = {}
-        spans = (
-            [] if not self._digits else [(begin, end) for begin, end in _spans(kinds) if not cut or end < len(source)]
-        )
-        numerals = [source[begin:end] for begin, end in spans]
+        known = len(source) - (kinds[-1:] == [Sign.JOINER])  # behind a sign at the end there may be digits
+        spans = _spans(kinds) if self._digits else ()
+        numerals = [source[begin:end] for begin, end in spans if not cut or end < known]
         for numeral in numerals:
             self._add(numeral)
         self.longest = 1 + max((len(numeral) for numeral in numerals), default=0)

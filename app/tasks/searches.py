@@ -7,7 +7,7 @@ ends. Greedy search is a beam of one. Every tie is decided: by the lower beam, t
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import inf, isnan
+from math import inf
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -103,7 +103,7 @@ class Searches(Generic[SourceT]):
         found = self._step.step(self._said.last, self._banned())
         ends: dict[int, End] = dict(found.failed)
         found = self._narrowed(found, ends)
-        if isnan(found.logps.sum()):
+        if np.isnan(found.logps).any():
             for at in np.flatnonzero(np.isnan(found.logps).any((1, 2))).tolist():
                 ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
         picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)

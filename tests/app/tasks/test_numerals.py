@@ -106,6 +106,7 @@ def test_what_has_no_digits_bans_nothing() -> None:
 def test_a_numeral_that_the_end_of_what_is_read_cuts_is_not_begun() -> None:
     assert numerals("▁5|▁the|▁20", cut=True).banned(OUTSIDE, ENOUGH) == ids("▁20")
     assert numerals("▁5|▁the|▁20").banned(OUTSIDE, ENOUGH) == []
+    assert numerals("▁5|▁the|▁20|.", cut=True).banned(OUTSIDE, ENOUGH) == ids("▁20")
     assert numerals("▁5|▁20|▁the", cut=True).banned(OUTSIDE, ENOUGH) == []
 
 
