@@ -221,7 +221,7 @@ class Searches(Generic[SourceT]):
         for at, beam, only, vocabulary in forced:
             allowed = np.isin(narrowed.ids[at, beam], only)  # [k]
             if allowed.sum() < min(len(only), len(allowed)):
-                lacking.append((at, beam, np.delete(np.arange(vocabulary), only)))
+                lacking.append((at, beam, only, np.delete(np.arange(vocabulary), only)))
                 continue
             order = (~allowed).argsort(kind="stable")  # [k]
             for array in (narrowed.ids, narrowed.logps, narrowed.copied):
@@ -231,19 +231,23 @@ class Searches(Generic[SourceT]):
             self._ask_again(narrowed, lacking, ends)
         return narrowed
 
-    def _ask_again(self, found: "_Narrowed", lacking: list[tuple[int, int, Ids]], ends: dict[int, End]) -> None:
+    def _ask_again(
+        self, found: "_Narrowed", lacking: list[tuple[int, int, list[int], Ids]], ends: dict[int, End]
+    ) -> None:
         """Put down what the step finds for beams of rows, each with much banned that was not so at first."""
-        rows = sorted({at for at, _, _ in lacking})
-        banned = np.full((len(rows), self._beams, max(len(ids) for _, _, ids in lacking)), NOTHING)  # [H, K, N]
-        for at, beam, ids in lacking:
+        rows = sorted({at for at, _, _, _ in lacking})
+        banned = np.full((len(rows), self._beams, max(len(ids) for _, _, _, ids in lacking)), NOTHING)  # [H, K, N]
+        for at, beam, _, ids in lacking:
             banned[rows.index(at), beam, : len(ids)] = ids
         again = self._step.again(np.array(rows), banned)
-        for at, beam, _ in lacking:
+        for at, beam, only, _ in lacking:
             place = rows.index(at)
             if (broken := again.failed.get(place)) is not None:
                 ends[at] = broken
             found.ids[at, beam], found.logps[at, beam] = again.ids[place, beam], again.logps[place, beam]
             found.copied[at, beam] = again.copied[place, beam]
+            # what a graph gives of a chance of nothing is the least finite number, for any id
+            found.logps[at, beam, ~np.isin(found.ids[at, beam], only)] = -inf
 
     def _repeats(self, size: int, sizes: list[int]) -> tuple[Ids, Ids]:
         """Return what would repeat a run of ``size`` in the rows that ask for it, as ``Hypotheses.repeats`` does."""

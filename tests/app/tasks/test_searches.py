@@ -144,6 +144,8 @@ class Tables:
             for beam, history in enumerate(own):
                 best = table.best(history, banned[place, beam].tolist(), shape[2])
                 found.ids[place, beam], found.logps[place, beam], found.copied[place, beam] = zip(*best, strict=True)
+                closed = np.isin(found.ids[place, beam], banned[place, beam])  # [k]
+                found.logps[place, beam, closed] = np.finfo(np.float32).min  # as a graph says that it is impossible
         return found
 
     def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
