@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from bisect import bisect
@@ -107,7 +108,10 @@ def drive(service: Service, kind: str, segments: list[Segment]) -> Driven:
     parts = urlsplit(service.url)
     command = [sys.executable, "-m", "benchmarks.openloop", str(parts.hostname), str(parts.port), kind]
     command += [f"{segment.rate}:{segment.seconds}" for segment in segments]
-    printed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    with tempfile.TemporaryFile("w+") as told:  # a pipe was once read in half
+        subprocess.run(command, check=True, stdout=told)
+        told.seek(0)
+        printed = json.load(told)
     return Driven(printed["began"], printed["cpu_s"], [Call(*row) for row in printed["calls"]])
 
 

@@ -10,6 +10,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Annotated
 
 import typer
@@ -18,8 +19,9 @@ from app.errors import WaitTooLong
 from app.runtime.widths import rung
 from app.scheduling.admission import Admission, Patience
 from app.scheduling.estimate import RunCosts
+from app.scheduling.job import Job, Row
 from app.scheduling.policy import Budget, Priority, due
-from app.scheduling.queue import Job, Row, Waiting
+from app.scheduling.queue import Waiting
 
 BUDGET = Budget(max_cells=1024, max_rows=32, max_padding_share=0.1)
 """The settings' defaults."""
@@ -83,11 +85,11 @@ class Batch:
 class _Tokens:
     """Ids of which only the number matters."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, number: int) -> None:
+        self._number = number
 
     def __len__(self) -> int:
-        return self._count
+        return self._number
 
 
 @dataclass(slots=True)
@@ -97,8 +99,8 @@ class World:
     threads: int = 2
     budget: Budget = BUDGET
     cost: Callable[[int, int], float] = takes_s
-    admission: Admission | None = None
-    """Who may join the queue; default everybody."""
+    patience: Patience | None = None
+    """What bounds the wait of those who join the queue; default nothing."""
     retry_s: Callable[[], float] | None = None
     """After how long a refused caller asks again; default never."""
     ran: list[Ran] = field(default_factory=list)
@@ -109,9 +111,9 @@ class World:
         """Run texts that arrive when they say."""
         self._run([(text.arrives, text) for text in texts], lambda _now: None)
 
-    def closed_loop(self, connections: int, tokens: Iterator[int], count: int) -> None:
+    def closed_loop(self, connections: int, tokens: Iterator[int], texts: int) -> None:
         """Run so many texts from callers who each ask again when they are answered."""
-        left = [count - connections]
+        left = [texts - connections]
 
         def again(now: float) -> Text | None:
             left[0] -= 1
@@ -123,46 +125,61 @@ class World:
         costs = RunCosts()
         waiting = Waiting(self.budget, 1 << 40, self.threads, costs)
         of_row: dict[Row, Ran] = {}
+        gone: list[Text] = []
+
+        def shed(keep_s: float) -> int:
+            rows = [row for job in waiting.shed(keep_s) for row in job.rows]
+            gone.extend(of_row.pop(row).text for row in rows)
+            return len(rows)
+
+        admission = Admission(self.threads, self.patience or Patience(), shed)
         events: list[tuple[float, int, Text | Batch]] = [(at, order, text) for order, (at, text) in enumerate(first)]
         heapq.heapify(events)
-        order, idle = len(events), self.threads
+        orders, idle = count(len(events)), self.threads
         while events:
             now = events[0][0]
             while events and events[0][0] <= now:
                 event = heapq.heappop(events)[2]
+                coming: list[tuple[float, Text]] = []
                 if isinstance(event, Text):
-                    if not self._arrive(waiting, of_row, event, now) and self.retry_s is not None:
-                        order += 1
-                        heapq.heappush(events, (now + self.retry_s(), order, event))
-                    continue
-                idle += 1
-                self._end(waiting, costs, event)
-                for _ in event.members:
-                    if (text := again(now)) is not None:
-                        order += 1
-                        heapq.heappush(events, (now, order, text))
+                    if not self._arrive(waiting, admission, of_row, event, now):
+                        gone.append(event)
+                    coming = [*self._asked_again(gone, now)]
+                    gone.clear()
+                else:
+                    idle += 1
+                    self._end(waiting, admission, costs, event)
+                    coming = [(now, text) for _ in event.members if (text := again(now)) is not None]
+                for at, text in coming:
+                    heapq.heappush(events, (at, next(orders), text))
             while idle and (batch := self._take(waiting, of_row, now)) is not None:
-                idle, order = idle - 1, order + 1
-                heapq.heappush(events, (batch.ended, order, batch))
-            if idle and waiting.rows and not events:  # a thread was kept free; time passes
-                order += 1
-                heapq.heappush(events, (now + 0.05, order, Batch(now, now, ())))
                 idle -= 1
+                heapq.heappush(events, (batch.ended, next(orders), batch))
+            if idle and waiting.rows and not events:  # a thread was kept free; time passes
+                heapq.heappush(events, (now + 0.05, next(orders), Batch(now, now, ())))
+                idle -= 1
+        self.ran += of_row.values()
 
-    def _arrive(self, waiting: Waiting, of_row: dict[Row, Ran], text: Text, now: float) -> bool:
+    def _asked_again(self, refused: list[Text], now: float) -> Iterator[tuple[float, Text]]:
+        """Count the refused, and yield when each asks again, if ever."""
+        self.refused += len(refused)
+        if self.retry_s is not None:
+            for text in refused:
+                yield now + self.retry_s(), text
+
+    def _arrive(self, waiting: Waiting, admission: Admission, of_row: dict[Row, Ran], text: Text, now: float) -> bool:
         job = Job(text.lane, text.deadline, priority=text.priority)
         job.rows = [Row(job, 0, _Tokens(text.tokens))]
-        if self.admission is not None:
-            before_s = waiting.cost_before_s(job.priority, due(now, job.deadline))
-            try:
-                self.admission.refuse_wait(self.admission.wait_s(before_s, busy=waiting.busy), now)
-            except WaitTooLong:
-                self.refused += 1
-                return False
-            self.admission.accept(waiting.price(job), now)
-        of_row[job.rows[0]] = ran = Ran(text, job.rows[0])
-        self.ran.append(ran)
+        before_s = waiting.cost_before_s(job.priority, due(now, job.deadline))
+        wait_s = admission.wait_s(before_s, busy=waiting.busy)
+        try:
+            admission.refuse_wait(wait_s, now)
+        except WaitTooLong:
+            return False
+        cost_s = waiting.price(job)
+        of_row[job.rows[0]] = Ran(text, job.rows[0])
         waiting.put(job, now)
+        admission.accept(cost_s, wait_s, now)
         return True
 
     def _take(self, waiting: Waiting, of_row: dict[Row, Ran], now: float) -> Batch | None:
@@ -184,13 +201,12 @@ class World:
         self.batches.append(batch)
         return batch
 
-    def _end(self, waiting: Waiting, costs: RunCosts, batch: Batch) -> None:
+    def _end(self, waiting: Waiting, admission: Admission, costs: RunCosts, batch: Batch) -> None:
         if batch.members:
             rows = [member.row for member in batch.members]
             width = rung(max(row.length for row in rows))
             costs.observe(rows[0].job.lane, len(rows), width, batch.ended - batch.started)
-            if self.admission is not None:
-                self.admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
+            admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
             waiting.ran(rows)
 
     @property
@@ -218,7 +234,7 @@ def mixed_arrivals(rate: float, starts: float, seconds: float, tokens: Iterator[
 
 def overloaded(threads: int, rate: float, bound_s: float, seconds: float) -> World:
     """Run 80 % of a rate, and then three times the rate, each for so long, behind such a narrow bound."""
-    world, tokens = World(threads, admission=Admission(threads, Patience(2.0, bound_s))), mixed(3)
+    world, tokens = World(threads, patience=Patience(2.0, bound_s)), mixed(3)
     calm = mixed_arrivals(0.8 * rate, 0.0, seconds, tokens, seed=1)
     world.open_loop([*calm, *mixed_arrivals(3 * rate, seconds, seconds, tokens, seed=2)])
     return world
@@ -230,7 +246,7 @@ def bounds_table(threads: int, rows: int, seconds: float = 10.0) -> Iterator[str
     world.closed_loop(256, mixed(), rows)
     most = rows / max(each.ended for each in world.ran)
     yield "| bound ms | goodput of the peak | rows a batch | p99 ms | p99 ms at 80 % |\n|---|---|---|---|---|"
-    for bound_ms in (10, 20, 30, 50, 100, 200):
+    for bound_ms in (10, 20, 30, 40, 50, 100, 200):
         world = overloaded(threads, most, bound_ms / 1000, seconds)
         good = sum(seconds <= each.ended < 2 * seconds for each in world.ran) / seconds
         sizes = [len(batch.members) for batch in world.batches if batch.started >= seconds]

@@ -8,7 +8,7 @@ from app.measures.buckets import PACKAGE, ROWS, SECONDS
 from app.tally import CounterTally, HistogramTally, Tallies
 
 CACHED = ("hit", "shared", "miss")
-DROPS = ("cancelled", "expired")
+DROPS = ("cancelled", "expired", "shed")
 REPLACED = ("done", "failed")
 
 

@@ -1,31 +1,30 @@
 """Whether a request may join the queue: by the time that what waits is forecast to take.
 
 Two bounds on the wait. The wide one is what a burst may wait, and what many callers who each wait for their answer make
-each other wait. The narrow one holds while more comes than can be done, for then a longer queue answers nobody more: it
-only makes all of them wait. That it begins is told by the work that was accepted, and that it ends by there being no
-refusals any more. What was refused counts for neither: callers who ask again at once would keep the bound narrow.
+each other wait. The narrow one holds under overload, for then a longer queue answers nobody more: it only makes all of
+them wait. Overload is told by the work that was accepted, and its end by refusals being few. What was refused counts
+for no work: callers who ask again at once would keep the bound narrow.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import WaitTooLong
 
-_SOON_S, _BY_FAR = 0.25, 1.3
-_STEADY_S, _BY_SOME = 2.0, 1.1
-"""Seconds over which accepted work is averaged, and how much of it, as a share of what can be done, is too much.
+_OVER_S, _TOO_MUCH = 1.0, 1.2
+"""Seconds over which accepted work is averaged, and how much of it, as a share of what can be done, is overload.
 
-The short average is quick and noisy, the long one steady and late: a closed loop of callers comes to 1.0 in both, and
-as many as are answered in a quarter of a second may begin at once.
+A closed loop of callers comes to 1.0, and as many as are answered in 1.2 seconds may begin at once. Three times what
+can be done is told after a fifth of a second.
 """
 
-_CALM_S = 0.25
-"""The narrow bound ends when nobody was refused for so long."""
+_CALM_S, _FEW = 0.5, 0.1
+"""The narrow bound ends when at most so large a share was refused over about so long, which it lasts at least."""
+_NONE = 1.0
+"""So few refusals a second are none, however little else comes."""
 _TRIAL_S = 60.0
-"""So often the wide bound is tried all the same: callers who ask again at once may be few enough to wait in line.
-
-Where they are too many it costs what the begin of a burst does, some 0.4 s of long waits: below 1 % of all answers.
-"""
+"""So often the wide bound is tried all the same: callers who ask again at once may be few enough to wait in line."""
 
 _MEMORY = 0.97
 """What a batch still counts for at the next one: the last thirty or so decide."""
@@ -44,7 +43,7 @@ class Patience:
 
 
 class _Rate:
-    """Work that comes a second, averaged over the last so many seconds."""
+    """What comes a second, averaged over the last so many seconds."""
 
     def __init__(self, over_s: float) -> None:
         self._over_s = over_s
@@ -69,14 +68,19 @@ class Admission:
     smaller or the machine is busy, is learnt from each.
     """
 
-    def __init__(self, threads: int, patience: Patience) -> None:
+    def __init__(self, threads: int, patience: Patience, shed: Callable[[float], int] | None = None) -> None:
+        """``shed``: refuses, when overload begins, what waits beyond so many thread-seconds of shares.
+
+        It returns how many requests that were.
+        """
         self._threads = threads
         self._patience = patience
+        self._shed = shed
         self._took_s = self._shares_s = 0.0
         self._batch_s = 0.0
         self._narrow_since: float | None = None
-        self._refused_at = -math.inf
-        self._soon, self._steady = _Rate(_SOON_S), _Rate(_STEADY_S)
+        self._work = _Rate(_OVER_S)
+        self._accepted, self._refused = _Rate(_CALM_S), _Rate(_CALM_S)
 
     def ran(self, seconds: float, forecast_s: float) -> None:
         """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``."""
@@ -94,14 +98,15 @@ class Admission:
         """Return the forecast wait behind so many thread-seconds of shares; half a batch more where all are busy."""
         return before_s * self._stretch / self._threads + (self._batch_s / 2 if busy else 0.0)
 
-    def accept(self, cost_s: float, now: float) -> None:
-        """Count interactive work that joins the queue."""
-        work_s = cost_s * self._stretch / self._threads
-        self._soon.add(work_s, now)
-        self._steady.add(work_s, now)
-        soon, steady = self._soon.at(now), self._steady.at(now)
-        if self._narrow_since is None and (soon > _BY_FAR or (soon > 1 and steady > _BY_SOME)):
-            self._narrow_since = self._refused_at = now
+    def accept(self, cost_s: float, wait_s: float, now: float) -> None:
+        """Count interactive work that joined the queue, where it is forecast to wait so long."""
+        self._work.add(cost_s * self._stretch / self._threads, now)
+        self._accepted.add(1.0, now)
+        over = self._narrow_since is None and wait_s > self._patience.overload_wait_s
+        if over and self._work.at(now) > _TOO_MUCH:
+            self._narrow_since = now
+            if self._shed is not None:  # what waits already would keep all others waiting
+                self._refused.add(self._shed(self.limit_s(now) * self._threads / self._stretch), now)
 
     def limit_s(self, now: float, lag_s: float = 0.0) -> float:
         """Return how long interactive work may wait in the queue at present, where it waited ``lag_s`` to be read.
@@ -117,15 +122,19 @@ class Admission:
         """Raise ``WaitTooLong`` where interactive work would wait longer in the queue than it may at present."""
         limit_s = self.limit_s(now, lag_s)
         if wait_s > limit_s:
-            self._refused_at = now
+            self._refused.add(1.0, now)
+            self._narrow_since = now if self._narrow_since is None else self._narrow_since
             raise too_long(wait_s, limit_s, "accepted now")
 
     def _is_narrow(self, now: float) -> bool:
         since = self._narrow_since
-        if since is not None and (now - self._refused_at > _CALM_S or now - since > _TRIAL_S):
+        if since is None:
+            return False
+        refused = self._refused.at(now)
+        calm = refused <= max(_FEW * (refused + self._accepted.at(now)), _NONE)
+        if (now - since > _CALM_S and calm) or now - since > _TRIAL_S:
             self._narrow_since = None
-            self._soon.forget()
-            self._steady.forget()
+            self._work.forget()
         return self._narrow_since is not None
 
     def refuse_late(self, wait_s: float, cost_s: float, timeout_s: float) -> None:
@@ -143,6 +152,13 @@ def too_long(wait_s: float, limit_s: float, what: str) -> WaitTooLong:
     wait_ms, limit_ms = math.ceil(wait_s * 1000), math.floor(limit_s * 1000)
     error = WaitTooLong(f"an answer would have to wait some {wait_ms} ms; expected at most the {limit_ms} ms {what}")
     error.retry_after_s = max(1, math.ceil(wait_s - limit_s))
+    return error
+
+
+def overloaded() -> WaitTooLong:
+    """Return the refusal of what had joined the queue when more began to come than can be done."""
+    error = WaitTooLong("more came than can be answered in time while this request waited; expected fewer at once")
+    error.retry_after_s = 1
     return error
 
 

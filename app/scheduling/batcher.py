@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Sequence, Sized
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
-from app.scheduling.admission import Admission, Patience
+from app.scheduling.admission import Admission, Patience, overloaded
 from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
+from app.scheduling.job import Job, Row
 from app.scheduling.lag import Lag
 from app.scheduling.policy import PRIORITIES, Budget, Priority, due
-from app.scheduling.queue import Job, Row, Waiting
+from app.scheduling.queue import Waiting
 from app.scheduling.runner import Runner
 from app.scheduling.ticket import Answer, Answers, Batch, Lane, Observer, Ticket, fail, ticket_of
 from app.scheduling.watchdog import Watchdog
@@ -43,7 +44,7 @@ class Batcher:
         """
         self._costs = RunCosts()
         self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs)
-        self._admission = Admission(threads, patience or Patience())
+        self._admission = Admission(threads, patience or Patience(), self._shed)
         self._lag = Lag()
         self._observer = observer
         self._clock = clock
@@ -109,7 +110,7 @@ class Batcher:
         cost_s = self._admit(ticket, timeout_s, now)
         self._waiting.put(ticket, now)
         if priority == "interactive":
-            self._admission.accept(cost_s, now)
+            self._admission.accept(cost_s, ticket.wait_s, now)
         self._wake_soon()
         ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
         return ticket
@@ -199,6 +200,14 @@ class Batcher:
         self._drop("expired", self._waiting.discard(job))
         if job.rows:
             fail(job.rows[0], DeadlineExceeded("no answer within the time that a request may take"))
+
+    def _shed(self, keep_s: float) -> int:
+        """Refuse what waits beyond so many thread-seconds; return how many requests."""
+        jobs = self._waiting.shed(keep_s)
+        for job in jobs:
+            fail(job.rows[0], overloaded())
+        self._drop("shed", sum(len(job.rows) for job in jobs))
+        return len(jobs)
 
     def _drop(self, reason: str, rows: int) -> None:
         if rows:

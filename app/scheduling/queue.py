@@ -13,12 +13,14 @@ largest that the budget allows, or one row. A long row, where a thread is kept f
 
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Sized
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 from app.errors import QueueFull
 from app.runtime.widths import rung
 from app.scheduling.estimate import RunCosts
+from app.scheduling.job import Job, Row
 from app.scheduling.policy import BATCH_TURN, PRIORITIES, Budget, Joining, Priority, due, neighbours, turn
 
 _SHORT_ABOUT_S = 1.0
@@ -32,35 +34,6 @@ _FEW = 8
 
 _LOOK_PAST = 64
 """How many long rows a thread that is kept free passes over in search of a short one."""
-
-
-@dataclass(slots=True, eq=False)
-class Row:
-    """One text of a job: what its lane reads of it, such as ids int64[T], and where its answer goes."""
-
-    job: "Job"
-    index: int
-    ids: Sized
-    order: int = 0
-    cost_s: float = 0.0
-    """Its share of a full batch of its like, as it was forecast when it came."""
-    length: int = field(init=False)
-    """Tokens, at least one: what the row adds to the queue and to a batch; of a document, its padded cells."""
-
-    def __post_init__(self) -> None:
-        self.length = len(self.ids)
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """The rows of one request that go to one lane."""
-
-    lane: Hashable
-    deadline: float
-    """On the clock of ``time.monotonic``; a row that has not started by then never does."""
-    rows: list[Row] = field(default_factory=list)
-    priority: Priority = "interactive"
-    due: float = 0.0
 
 
 class _Class:
@@ -206,6 +179,24 @@ class Waiting:
         """Forget the rows of ``job`` that still wait; return how many."""
         with self._changed:
             return sum(self._classes[job.priority].forget(row) for row in job.rows)
+
+    def shed(self, keep_s: float) -> list[Job]:
+        """Forget the interactive jobs that are due last, until no more than ``keep_s`` is left; return them.
+
+        A job of which a row runs already, or has run, stays.
+        """
+        with self._changed:
+            mine = self._classes["interactive"]
+            waiting = Counter(row.job for row in mine.due)
+            gone: list[Job] = []
+            for job in reversed(waiting):  # in the order in which their first rows are due
+                if mine.cost_s <= keep_s:
+                    break
+                if waiting[job] == len(job.rows):
+                    gone.append(job)
+                    for row in job.rows:
+                        mine.forget(row)
+            return gone
 
     def take(self, now: float) -> tuple[list[Row], list[Row]]:
         """Return what the policy would run now, and the rows among it whose deadline has passed.

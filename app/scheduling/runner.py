@@ -12,7 +12,8 @@ from app.errors import InferenceFailed, InferenceHung
 from app.runtime.widths import rung
 from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
-from app.scheduling.queue import Row, Waiting, joining_of
+from app.scheduling.job import Row
+from app.scheduling.queue import Waiting, joining_of
 from app.scheduling.ticket import Answer, Batch, Lane
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
 

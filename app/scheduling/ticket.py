@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from app.scheduling.job import Job, Row
 from app.scheduling.policy import Priority
-from app.scheduling.queue import Job, Row
 
 Answer = tuple[npt.NDArray[Any], ...]
 """One row's arrays: one for each output of its lane."""
@@ -61,7 +61,7 @@ class Observer(Protocol):
         """One run of the runtime is done."""
 
     def dropped(self, reason: str, rows: int) -> None:
-        """Rows left the queue unanswered: ``cancelled`` or ``expired``."""
+        """Rows left the queue unanswered: ``cancelled``, ``expired`` or ``shed``."""
 
     def queue(self, rows: int, tokens: int) -> None:
         """So much waits now."""

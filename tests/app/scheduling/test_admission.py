@@ -8,11 +8,11 @@ from app.scheduling.admission import Admission, Patience
 PATIENT = Patience(max_wait_s=2.0, overload_wait_s=0.01)
 
 
-def offered(admission: Admission, share: float, seconds: float, start: float = 0.0) -> float:
+def offered(admission: Admission, share: float, seconds: float, start: float = 0.0, wait_s: float = 0.2) -> float:
     """Accept that share of what two threads can do, a job of 2 ms at a time; return when it ended."""
     now = start
     while now < start + seconds:
-        admission.accept(0.002, now)
+        admission.accept(0.002, wait_s, now)
         now += 0.001 / share
     return now
 
@@ -49,22 +49,60 @@ def test_a_closed_loop_that_keeps_all_threads_busy_is_no_overload() -> None:
     assert admission.limit_s(now) == 2.0
 
 
-def test_three_times_what_can_be_done_narrows_the_bound_within_a_tenth_of_a_second() -> None:
+def test_as_many_as_are_answered_in_a_second_may_begin_at_once() -> None:
+    admission = Admission(2, PATIENT)
+    for _ in range(1000):
+        admission.accept(0.002, 0.5, 0.0)
+    now = offered(admission, 1.0, seconds=5.0)
+    assert admission.limit_s(now) == 2.0
+
+
+def test_three_times_what_can_be_done_narrows_the_bound_within_a_fifth_of_a_second() -> None:
     admission = Admission(2, PATIENT)
     now = offered(admission, 0.8, seconds=5.0)
-    now = offered(admission, 3.0, seconds=0.1, start=now)
+    now = offered(admission, 3.0, seconds=0.22, start=now)
     assert admission.limit_s(now) == 0.01
 
 
-def test_a_little_too_much_narrows_it_too_if_it_lasts() -> None:
+def test_much_work_without_a_queue_is_no_overload() -> None:
     admission = Admission(2, PATIENT)
-    now = offered(admission, 1.2, seconds=1.0)
+    now = offered(admission, 3.0, seconds=1.0, wait_s=0.0)
     assert admission.limit_s(now) == 2.0
-    limits = []
-    for _ in range(60):
-        now = offered(admission, 1.2, seconds=0.1, start=now)
-        limits.append(admission.limit_s(now))
-    assert 0.01 in limits
+
+
+def test_a_little_too_much_narrows_it_once_the_queue_is_at_the_wide_bound() -> None:
+    admission = Admission(2, PATIENT)
+    now = offered(admission, 1.1, seconds=5.0)
+    assert admission.limit_s(now) == 2.0
+    with pytest.raises(WaitTooLong):
+        admission.refuse_wait(2.1, now)
+    assert admission.limit_s(now) == 0.01
+
+
+def test_what_waits_beyond_the_narrow_bound_is_shed_when_overload_begins() -> None:
+    kept: list[float] = []
+
+    def shed(keep_s: float) -> int:
+        kept.append(keep_s)
+        return 100
+
+    admission = Admission(2, PATIENT, shed)
+    now = offered(admission, 3.0, seconds=1.0)
+    assert kept == [pytest.approx(2 * 0.01)]
+    assert admission.limit_s(now) == 0.01
+
+
+def test_a_queue_at_the_wide_bound_is_not_shed() -> None:
+    kept: list[float] = []
+
+    def shed(keep_s: float) -> int:
+        kept.append(keep_s)
+        return 0
+
+    admission = Admission(2, PATIENT, shed)
+    with pytest.raises(WaitTooLong):
+        admission.refuse_wait(2.1, 0.0)
+    assert not kept
 
 
 def refused(admission: Admission, times: int, apart_s: float, start: float) -> float:
@@ -77,41 +115,52 @@ def refused(admission: Admission, times: int, apart_s: float, start: float) -> f
     return now
 
 
-def test_the_bound_is_wide_again_a_quarter_of_a_second_after_the_last_refusal() -> None:
+def test_the_bound_is_wide_again_when_refusals_are_few() -> None:
     admission = Admission(2, PATIENT)
-    now = refused(admission, 100, 0.01, start=offered(admission, 3.0, seconds=0.2))
-    assert admission.limit_s(now + 0.2) == 0.01
-    assert admission.limit_s(now + 0.3) == 2.0
+    now = refused(admission, 1000, 0.001, start=offered(admission, 3.0, seconds=0.52))
+    now = offered(admission, 0.3, seconds=0.3, start=now)
+    assert admission.limit_s(now) == 0.01
+    now = offered(admission, 0.3, seconds=2.0, start=now)
+    assert admission.limit_s(now) == 2.0
+
+
+def test_where_nobody_comes_any_more_the_bound_is_wide_again() -> None:
+    admission = Admission(2, PATIENT)
+    now = refused(admission, 1000, 0.001, start=offered(admission, 3.0, seconds=0.52))
+    assert admission.limit_s(now + 0.4) == 0.01
+    assert admission.limit_s(now + 4.0) == 2.0
 
 
 def test_the_narrow_bound_leaves_room_for_two_batches() -> None:
     admission = Admission(2, PATIENT)
     admission.ran(0.05, 0.05)
-    now = offered(admission, 3.0, seconds=0.2)
+    now = offered(admission, 3.0, seconds=0.52)
     assert admission.limit_s(now) == pytest.approx(0.1)
 
 
 def test_refused_work_is_no_work_however_much_of_it_comes() -> None:
-    admission = Admission(2, PATIENT)
+    admission = Admission(2, Patience(max_wait_s=2.0, overload_wait_s=1.9))
     now = offered(admission, 0.9, seconds=5.0)
     for _ in range(10_000):
         now += 0.0001
         with pytest.raises(WaitTooLong):
             admission.refuse_wait(2.5, now)
-    assert admission.limit_s(now) == 2.0
+    offered(admission, 0.9, seconds=5.0, start=now, wait_s=1.95)
+    assert admission.limit_s(now + 5.0) == 2.0
 
 
 def test_after_a_minute_of_refusals_the_wide_bound_is_tried() -> None:
     admission = Admission(2, PATIENT)
-    begun = offered(admission, 3.0, seconds=0.2)
-    now = refused(admission, 500, 0.1, start=begun)
+    begun = offered(admission, 3.0, seconds=0.52)
+    now = refused(admission, 1000, 0.001, start=begun)
+    now = refused(admission, 500, 0.1, start=now)
     assert admission.limit_s(now) == 0.01
     assert admission.limit_s(begun + 60.1) == 2.0
 
 
 def test_what_was_waited_to_be_read_leaves_less_to_wait_in_the_queue() -> None:
     admission = Admission(2, Patience(max_wait_s=2.0, overload_wait_s=0.05))
-    now = offered(admission, 3.0, seconds=0.2)
+    now = offered(admission, 3.0, seconds=0.52)
     admission.refuse_wait(0.04, now)
     with pytest.raises(WaitTooLong, match="at most the 30 ms accepted now"):
         admission.refuse_wait(0.04, now, lag_s=0.02)
@@ -119,7 +168,7 @@ def test_what_was_waited_to_be_read_leaves_less_to_wait_in_the_queue() -> None:
 
 def test_as_much_may_always_wait_as_lasts_until_the_event_loop_comes_round() -> None:
     admission = Admission(2, PATIENT)
-    now = offered(admission, 3.0, seconds=0.2)
+    now = offered(admission, 3.0, seconds=0.52)
     assert admission.limit_s(now, lag_s=0.3) == 0.3
     assert admission.limit_s(now, lag_s=9.0) == 2.0
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull, WaitTooLong
+from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.inline import Inline
 from app.scheduling.policy import Budget, Priority
-from app.scheduling.ticket import Answer, Batch
+from app.scheduling.ticket import Answer, Batch, Ticket
 from app.scheduling.watchdog import Watchdog
 
 Ids = npt.NDArray[np.int64]
@@ -58,6 +60,14 @@ class Lane:
         return lane
 
 
+class Slow(Lane):
+    """Takes 20 milliseconds a batch."""
+
+    def run(self, rows: Sequence[Ids]) -> list[Answer]:
+        time.sleep(0.02)
+        return super().run(rows)
+
+
 @dataclass
 class Counts:
     """An observer that remembers."""
@@ -89,9 +99,11 @@ class Counts:
 async def batcher(
     counts: Counts | None = None,
     threads: int = 1,
+    *,
     max_queue_tokens: int = 1_000,
     watchdog: Watchdog | None = None,
     inline: Inline | None = None,
+    patience: Patience | None = None,
 ) -> AsyncIterator[Batcher]:
     made = Batcher(
         threads=threads,
@@ -100,6 +112,7 @@ async def batcher(
         observer=counts or Counts(),
         watchdog=watchdog,
         inline=inline,
+        patience=patience,
     )
     made.start()
     try:
@@ -514,3 +527,25 @@ async def test_a_row_that_hangs_on_the_event_loop_fails_and_later_ones_run_on_th
     watchdog.close()
     assert (lane.interrupts, lane.renewals) == (1, 0)
     assert [batch.inline for batch in counts.batches[runs:]] == [False]
+
+
+async def test_where_overload_begins_what_would_wait_too_long_hears_so_at_once() -> None:
+    counts, lane = Counts(), Slow.opened()
+    async with batcher(counts, patience=Patience(max_wait_s=60.0, overload_wait_s=0.05)) as running:
+        for at in range(10):
+            await running.submit(lane, [row(at)], 5)
+        lane.gate.clear()
+        lane.started.clear()
+        first = await blocked(running, lane)
+        tickets: list[Ticket] = []
+        with suppress(WaitTooLong):  # from then on the narrow bound holds
+            tickets.extend(running.enqueue(lane, [row(at)], 10) for at in range(300))
+        lane.gate.set()
+        outcomes = await asyncio.gather(*(each.future for each in tickets), return_exceptions=True)
+        for each in tickets:
+            running.withdraw(each)
+        await first
+    shed = [at for at, each in enumerate(outcomes) if isinstance(each, WaitTooLong)]
+    assert 0 < len(shed) < len(tickets)
+    assert shed == list(range(len(tickets) - len(shed), len(tickets))), "those that came last"
+    assert ("shed", len(shed)) in counts.drops

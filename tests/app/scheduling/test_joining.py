@@ -22,8 +22,9 @@ from app.runtime.providers import choose
 from app.runtime.tensors import TensorModel
 from app.scheduling.batcher import Batcher
 from app.scheduling.estimate import RunCosts
+from app.scheduling.job import Job, Row
 from app.scheduling.policy import Budget, Priority, neighbours
-from app.scheduling.queue import Job, Row, Waiting
+from app.scheduling.queue import Waiting
 from app.scheduling.ticket import Answer, Batch
 from tests.graphs import IN, LSTM, RUNNING_SUM, graph, lstm, running_sum, tensor_package
 

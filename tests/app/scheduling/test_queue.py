@@ -8,8 +8,9 @@ import pytest
 
 from app.errors import QueueFull
 from app.scheduling.estimate import RunCosts
+from app.scheduling.job import Job, Row
 from app.scheduling.policy import BATCH_TURN, Budget, Priority, due
-from app.scheduling.queue import Job, Row, Waiting
+from app.scheduling.queue import Waiting
 
 NEVER = 1e18
 
@@ -77,6 +78,39 @@ def test_a_discarded_job_leaves_at_once_and_frees_its_tokens() -> None:
     assert queue.discard(gone) == 2
     assert (queue.rows, queue.tokens) == (0, 0)
     assert queue.discard(gone) == 0
+
+
+def priced(queue: Waiting, cost_s: float, *jobs: Job) -> None:
+    """Put jobs whose rows are forecast to cost so much each."""
+    for each in jobs:
+        for one in each.rows:
+            one.cost_s = cost_s
+        queue.put(each)
+
+
+def test_what_is_due_last_is_shed_until_no_more_is_left_than_may_be() -> None:
+    queue = waiting()
+    first, second, third = job(10, 10), job(20), job(30, 30, 30)
+    priced(queue, 0.1, first, second, third)
+    assert queue.shed(0.25) == [third, second]
+    assert queue.rows == 2
+    assert queue.tokens == 20
+    assert queue.shed(0.25) == []
+
+
+def test_a_job_that_has_begun_is_not_shed() -> None:
+    queue = waiting(max_rows=1)
+    begun, later = job(10, 10), job(10)
+    priced(queue, 0.1, begun, later)
+    queue.take(0.0)
+    assert queue.shed(0.0) == [later]
+    assert queue.rows == 1
+
+
+def test_batch_work_is_not_shed() -> None:
+    queue = waiting()
+    priced(queue, 0.1, job(10, priority="batch"))
+    assert queue.shed(0.0) == []
 
 
 def test_expired_rows_are_handed_out_apart() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.scheduling.admission import Admission, Patience
+from app.scheduling.admission import Patience
 from app.scheduling.policy import BATCH_TURN, Budget, Priority, due
 from benchmarks.scheduling import BUDGET, Lane, Ran, Text, World, mixed
 
@@ -162,13 +162,13 @@ def test_the_ladder_keeps_the_shapes_few() -> None:
     assert len(widths) <= 112
 
 
-def closed_loop(callers: int, tokens: int, count: int, admission: Admission | None, seed: int = 1) -> World:
+def closed_loop(callers: int, tokens: int, count: int, patience: Patience | None, seed: int = 1) -> World:
     """Run callers who each ask again when they are answered, and at once when they are refused.
 
     At once is as fast as refusals are given away (``app.api.pace``): so many callers share 6,000 of them a second.
     """
     numbers = random.Random(seed)  # noqa: S311 - a reproducible load, no secret
-    world = World(admission=admission, retry_s=lambda: numbers.uniform(0.5, 1.5) * callers / 6_000)
+    world = World(patience=patience, retry_s=lambda: numbers.uniform(0.5, 1.5) * callers / 6_000)
     world.closed_loop(callers, repeat(tokens), count)
     return world
 
@@ -188,12 +188,11 @@ def test_callers_who_ask_again_at_once_are_answered_at_full_speed_and_none_is_le
     bound_ms: int, callers: int, tokens: int, max_wait_s: float
 ) -> None:
     count = callers + 1_000
-    admission = Admission(2, Patience(max_wait_s, min(bound_ms / 1000, max_wait_s)))
-    world = closed_loop(callers, tokens, count, admission)
+    world = closed_loop(callers, tokens, count, Patience(max_wait_s, min(bound_ms / 1000, max_wait_s)))
     assert len(world.ran) == count
     assert rate(world) >= 0.85 * rate(closed_loop(callers, tokens, count, None))
 
 
 def test_256_callers_with_long_texts_wait_in_line_under_the_defaults() -> None:
-    world = closed_loop(256, 200, 2_000, Admission(2, Patience(2.0, 0.03)))
+    world = closed_loop(256, 200, 2_000, Patience(2.0, 0.04))
     assert world.refused == 0
