@@ -93,7 +93,8 @@ def _let_faults_in() -> None:
         signal.signal(signal.SIGUSR1, lambda *_: time.sleep(600))
 
 
-_let_faults_in()
+if __name__ in {"__main__", "__mp_main__"}:  # the service or a worker of it, not a test that starts them
+    _let_faults_in()
 
 if __name__ == "__main__":
     from app.cli import app
