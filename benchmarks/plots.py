@@ -63,7 +63,8 @@ def throughput(sections: Mapping[str, Any]) -> Figure:
         axis.set(xlabel="requests/s", title=f"{quantile} against throughput", xscale="log", yscale="log")
         _plain(axis)
     figure.axes[0].set_ylabel("latency, ms")
-    figure.axes[0].legend(title="texts; a point a number of connections")
+    lines, kinds = figure.axes[0].get_legend_handles_labels()
+    figure.legend(lines, kinds, title="texts; a point a number of connections", loc="outside lower center", ncols=3)
     return figure
 
 
