@@ -1,33 +1,19 @@
 """One TOML file says everything about a run; it is read once into frozen models and passed down."""
 
-import json
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from app.modelpack.manifest import Classifying, check_labels
 from training.errors import ConfigError
+from training.fields import Factor, Name, NotNegative, Positive, Share, Strict, read_table, validated
+from training.models.config import ModelConfig
 
 Metric = Literal["accuracy", "macro_f1", "macro_recall"]
-Cell = Literal["lstm", "gru", "rnn"]
-Pool = Literal["last", "max", "mean", "attention", "multihead"]
-Norm = Literal["none", "batch", "layer"]
-Model = TypeVar("Model", bound=BaseModel)
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Factor = Annotated[float, Field(gt=0.0, lt=1.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[int, Field(gt=0)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class TrainPart(_Strict):
+class TrainPart(Strict):
     """One split that is trained on, and how often.
 
     `rows_per_epoch` is the set's weight: fewer than the split holds and successive epochs walk through all of it in
@@ -40,7 +26,7 @@ class TrainPart(_Strict):
     balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
-class DataSet(_Strict):
+class DataSet(Strict):
     """One data set: what of it is trained on, what its dev split is scored by, and what the model card says of it.
 
     `must_beat` names other people's or methods' figures on the test split, `goal` is what is aimed at; both in per cent
@@ -57,7 +43,7 @@ class DataSet(_Strict):
     goal: float | None = None
 
 
-class TokenizerConfig(_Strict):
+class TokenizerConfig(Strict):
     """The byte-pair encoding; `max_tokens` is the length at which the packaged model truncates a text.
 
     Letters rarer than the `alphabet` most frequent are unknown: a vocabulary is for words, not for every emoji once
@@ -71,79 +57,7 @@ class TokenizerConfig(_Strict):
     alphabet: Positive = 1000
 
 
-class ModelConfig(_Strict):
-    """The network: sizes, cells, pooling, normalization, and dropout rates that hold in training alone.
-
-    Every default is the plain network, so that a file need only name what it changes.
-    """
-
-    embedding: Positive
-    hidden: Positive
-    attention: Positive
-    bigram_buckets: Annotated[int, Field(ge=0)] = 0
-    bigram_rank: Annotated[int, Field(ge=0)] = 0
-    cell: Cell = "lstm"
-    bidirectional: bool = True
-    layers: Positive = 1
-    pooling: tuple[Pool, ...] = Field(("max", "mean", "attention"), min_length=1)
-    heads: Positive | None = None
-    input_norm: Norm = "none"
-    recurrent_norm: Literal["none", "batch"] = "none"
-    pooled_norm: Norm = "none"
-    ngrams: bool = True
-    ngram_orders: tuple[Positive, ...] = Field((1, 2, 3), min_length=1)
-    ngram_buckets: Positive = 2**19
-    word_dropout: Share
-    embedding_dropout: Share
-    weight_dropout: Share = 0.0
-    layer_dropout: Share = 0.0
-    locked_dropout: Share = 0.0
-    output_dropout: Share
-
-    @model_validator(mode="after")
-    def _buckets_are_powers_of_two(self) -> Self:
-        for key in ("ngram_buckets", "bigram_buckets"):
-            value = getattr(self, key)
-            if value & (value - 1):
-                raise ValueError(f"{key} = {value}: expected a power of two")
-        return self
-
-    @model_validator(mode="after")
-    def _rank_fits(self) -> Self:
-        if self.bigram_rank and not self.bigram_buckets:
-            raise ValueError(f"bigram_rank = {self.bigram_rank}: expected bigram_buckets above 0 with it")
-        if self.bigram_rank > self.embedding:
-            raise ValueError(f"bigram_rank = {self.bigram_rank}: expected at most embedding = {self.embedding}")
-        return self
-
-    @model_validator(mode="after")
-    def _poolings_fit(self) -> Self:
-        if len(set(self.pooling)) < len(self.pooling):
-            raise ValueError(f"pooling = {list(self.pooling)}: expected each kind once")
-        if "multihead" not in self.pooling:
-            if self.heads is not None:
-                raise ValueError(f'heads = {self.heads}: expected only where pooling has "multihead"')
-        elif self.heads is None:
-            raise ValueError('heads: expected a number, since pooling has "multihead"')
-        elif self.attention % self.heads:
-            raise ValueError(f"heads = {self.heads}: expected a divisor of attention = {self.attention}")
-        return self
-
-    @model_validator(mode="after")
-    def _techniques_fit(self) -> Self:
-        if self.layer_dropout and self.layers == 1:
-            raise ValueError(
-                f"layer_dropout = {self.layer_dropout}: expected layers of at least 2, it drops between them"
-            )
-        if self.recurrent_norm == "batch":
-            if self.cell != "lstm":
-                raise ValueError(f'recurrent_norm = "batch": expected cell = "lstm", not "{self.cell}"')
-            if self.weight_dropout:
-                raise ValueError(f'weight_dropout = {self.weight_dropout}: expected 0 with recurrent_norm = "batch"')
-        return self
-
-
-class TextSource(_Strict):
+class TextSource(Strict):
     """Text to read without labels: column `field` of <data>/<folder>/<name>/<split>, its first `rows` where set."""
 
     folder: Literal["sentiment", "summarization"] = "sentiment"
@@ -153,7 +67,7 @@ class TextSource(_Strict):
     rows: Positive | None = None
 
 
-class PretrainConfig(_Strict):
+class PretrainConfig(Strict):
     """The language model that the recurrent branch starts from: all training text, and `texts` beside it.
 
     A batch is `rows` windows of `window` tokens; `negatives` are what the sampled softmax tells a token from.
@@ -172,7 +86,7 @@ class PretrainConfig(_Strict):
     checkpoint_every_steps: Positive = 300
 
 
-class TaughtText(_Strict):
+class TaughtText(Strict):
     """Text without labels that the teachers label: a split among `pretrain.texts`, judged as rows of the set `like`."""
 
     name: Name
@@ -181,7 +95,7 @@ class TaughtText(_Strict):
     rows_per_epoch: Positive
 
 
-class DistillConfig(_Strict):
+class DistillConfig(Strict):
     """Learning from an ensemble (Hinton et al. 2015): the mean probabilities of finished runs, called `teachers`.
 
     They speak on every training row, mixed with its label by `loop.distill_weight`, and on `texts`, which have none.
@@ -191,7 +105,7 @@ class DistillConfig(_Strict):
     texts: tuple[TaughtText, ...] = ()
 
 
-class AuxiliarySet(_Strict):
+class AuxiliarySet(Strict):
     """A second labelled set that the recurrent branch learns beside its own, through a head that training alone has.
 
     A row of it counts in the loss as `weight` rows of the network's own sets. It is never scored, and its texts do not
@@ -205,7 +119,7 @@ class AuxiliarySet(_Strict):
     rows_per_epoch: Positive
 
 
-class LinearConfig(_Strict):
+class LinearConfig(Strict):
     """The fit of the n-gram branch: L2 strengths to choose from on dev, and where L-BFGS stops.
 
     `bayes` is how far a weight's leash follows the n-gram's naive Bayes log-count ratio (Wang and Manning 2012): 0
@@ -217,7 +131,7 @@ class LinearConfig(_Strict):
     bayes: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
-class LoopConfig(_Strict):
+class LoopConfig(Strict):
     """The fit of the recurrent branch; a batch holds at most `max_cells` = rows x longest, and `max_rows` rows.
 
     What is 0 is off. A key that only another choice would use is refused unless it has its default.
@@ -295,13 +209,13 @@ class LoopConfig(_Strict):
         return bool(getattr(self, key) != type(self).model_fields[key].default)
 
 
-class BlendConfig(_Strict):
+class BlendConfig(Strict):
     """The shares of the n-gram branch in the blended logits to choose from on dev."""
 
     ngram_shares: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] = Field(min_length=1)
 
 
-class GateConfig(_Strict):
+class GateConfig(Strict):
     """What a package must reach: largest difference of logits, smallest share of equal labels, most int8 may cost.
 
     `int8_points` is in points of each set's own figure on dev.
@@ -312,7 +226,7 @@ class GateConfig(_Strict):
     int8_points: Annotated[float, Field(ge=0.0)] = 0.3
 
 
-class RunConfig(_Strict):
+class RunConfig(Strict):
     """Everything about a run."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -397,25 +311,6 @@ def load(path: Path) -> RunConfig:
     return validated(RunConfig, read_table(path), str(path))
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """Read any TOML file; `ConfigError` where it is missing or malformed."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-
-
-def validated(kind: type[Model], table: Mapping[str, Any], where: str) -> Model:
-    """Return the table as a `kind`; `ConfigError` names `where` it stood, the key and what was expected."""
-    try:
-        # By way of JSON, because TOML has arrays only and pydantic's strict mode takes no list for a tuple elsewhere.
-        return kind.model_validate_json(json.dumps(table, default=str))
-    except ValidationError as error:
-        raise ConfigError("\n".join(_complaints(where, error))) from error
-
-
 def find(folder: Path, data_set: str) -> Path:
     """Return the first file, by name, of the runs in `folder` that name the set; `ConfigError` says where it looked.
 
@@ -430,13 +325,3 @@ def find(folder: Path, data_set: str) -> Path:
             broken.append(str(error).splitlines()[0])
     passed_over = f"; passed over: {'; '.join(broken)}" if broken else ""
     raise ConfigError(f"{data_set!r}: no run in {folder} names this set; --config names another run{passed_over}")
-
-
-def _complaints(where: str, error: ValidationError) -> list[str]:
-    lines = []
-    for one in error.errors(include_url=False):
-        key = ".".join(str(part) for part in one["loc"]) or "(file)"
-        known = f"unknown key {key!r}" if one["type"] == "extra_forbidden" else f"{key}: {one['msg']}"
-        value = "" if one["type"] == "missing" else f" (got {one['input']!r})"
-        lines.append(f"{where}: {known}{value}")
-    return lines

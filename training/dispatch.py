@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from training.config import read_table
+from training.fields import read_table
 
 # Imported when asked for, so that a verb of one task does not wait for the others' libraries. Each module offers
 # prepare(config, data, runs, say), train(config, runs, say, *, resume, machines), export(config, runs, say) and

@@ -17,8 +17,9 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]
 from scipy.sparse import csr_matrix, vstack  # type: ignore[import-untyped]
 
 from training.batches import Source
-from training.config import ModelConfig, RunConfig
+from training.config import RunConfig
 from training.corpus import Corpus
+from training.models.config import ModelConfig
 from training.models.ngrams import NgramBranch, bucket_ids
 from training.scores import decide, score
 

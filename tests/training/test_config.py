@@ -8,11 +8,12 @@ from tests.training.conftest import TINY
 from training import config as configs
 from training.errors import ConfigError
 from training.extractive import config as quoters
+from training.fields import read_table
 from training.summarize import config as writers
 
 SHIPPED = sorted(Path(configs.__file__).parent.glob("configs/*.toml"))
 # A study's file names the base of its runs and is no run itself.
-CONFIGS = [path for path in SHIPPED if "base" not in configs.read_table(path)]
+CONFIGS = [path for path in SHIPPED if "base" not in read_table(path)]
 
 
 def edited(tmp_path: Path, old: str, new: str) -> Path:
@@ -25,7 +26,7 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_shipped_config_is_valid_and_named_as_its_file(path: Path) -> None:
-    match configs.read_table(path)["task"]:
+    match read_table(path)["task"]:
         case "summarize":
             assert writers.load(path).name == path.stem
         case "extract":

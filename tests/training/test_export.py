@@ -13,10 +13,11 @@ from app.runtime.providers import choose
 from app.runtime.session import Session, padded
 from tests.training.conftest import TinyRun
 from training import parity
-from training.config import ModelConfig, RunConfig
+from training.config import RunConfig
 from training.errors import ExportRefusedError
 from training.export import OPSET, export, export_fp32, graph_spec, quantize
 from training.models.classifier import Classifier, build
+from training.models.config import ModelConfig
 from training.train import load_network
 
 

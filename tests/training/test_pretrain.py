@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from tests.training.conftest import TinyRun, copied
 from training import pretrain, train
-from training.config import ModelConfig, PretrainConfig, RunConfig
+from training.config import PretrainConfig, RunConfig
 from training.corpus import Corpus, pack
 from training.errors import RunError
 from training.models.recurrent import RecurrentBranch
@@ -107,7 +107,7 @@ def test_a_killed_pretraining_ends_as_an_unbroken_one(
 def test_weights_of_another_size_are_refused_by_name(begun: tuple[RunConfig, RunPaths]) -> None:
     config, paths = begun
     pretrain.pretrain(config, paths, lambda _: None)
-    wider: ModelConfig = config.model.model_copy(update={"hidden": config.model.hidden + 1})
+    wider = config.model.model_copy(update={"hidden": config.model.hidden + 1})
     with pytest.raises(RunError, match=r"the branch has .*; pretrain this config"):
         pretrain.load_encoder(RecurrentBranch(wider, 228, 3, 0), paths.pretrained)
 

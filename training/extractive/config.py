@@ -3,33 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from training.config import (
-    LoopConfig,
-    ModelConfig,
-    Name,
-    NotNegative,
-    Positive,
-    Share,
-    TokenizerConfig,
-    read_table,
-    validated,
-)
+from training.config import LoopConfig, TokenizerConfig
+from training.fields import Name, NotNegative, Positive, Share, Strict, read_table, validated
+from training.models.config import ModelConfig
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class DocumentConfig(_Strict):
+class DocumentConfig(Strict):
     """What is read of a document: its first sentences, and the first tokens of each."""
 
     max_sentences: Positive
     max_sentence_tokens: Positive
 
 
-class NetworkConfig(_Strict):
+class NetworkConfig(Strict):
     """Sizes of the network, `hidden` being a direction's, and dropout rates that hold in training alone.
 
     With `likeness` a sentence is also told by how like its words are to the rest of the document.
@@ -51,7 +39,7 @@ class NetworkConfig(_Strict):
         )
 
 
-class FitConfig(_Strict):
+class FitConfig(Strict):
     """The fit; a batch holds at most `max_rows` documents and `max_cells` = sentences x longest of all of them.
 
     With `minutes`, of processor time, the rate falls by the clock where that is ahead of the steps, and the fit ends
@@ -89,7 +77,7 @@ class FitConfig(_Strict):
         return LoopConfig(**shared, max_train_tokens=max_train_tokens, label_smoothing=0.0)
 
 
-class ExtractSet(_Strict):
+class ExtractSet(Strict):
     """One set of documents with summaries: what of it is trained on, and what the card says of it.
 
     `rows` are the first rows of the training split that are read, `rows_per_epoch` its weight; `sentences` are how many
@@ -105,7 +93,7 @@ class ExtractSet(_Strict):
     licence: str
 
 
-class QuotingConfig(_Strict):
+class QuotingConfig(Strict):
     """The request option `sentences`, and the weights of redundancy to choose from on dev."""
 
     most_sentences: Positive
@@ -113,7 +101,7 @@ class QuotingConfig(_Strict):
     redundancies: tuple[NotNegative, ...] = Field((0.0,), min_length=1)
 
 
-class GateConfig(_Strict):
+class GateConfig(Strict):
     """What a package must reach: difference of scores, share of quotes that int8 leaves as they are, what it costs."""
 
     parity: Annotated[float, Field(gt=0.0)] = 1e-4
@@ -121,7 +109,7 @@ class GateConfig(_Strict):
     int8_points: NotNegative = 0.2
 
 
-class ExtractConfig(_Strict):
+class ExtractConfig(Strict):
     """Everything about a run; `observed` is what whoever read its summaries saw go wrong, for the card."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]

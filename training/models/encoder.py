@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from training.config import Cell, ModelConfig
+from training.models.config import Cell, ModelConfig
 from training.models.dropout import LockedDropout
 from training.models.masking import turn
 from training.models.recurrent_batchnorm import BatchNormLSTM

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from training.config import Norm
+from training.models.config import Norm
 
 
 class InputNorm(nn.Module):

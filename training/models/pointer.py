@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import ModelConfig
+from training.models.config import ModelConfig
 from training.models.encoder import FusedEncoder
 from training.models.masking import real
 from training.summarize.config import PointerConfig

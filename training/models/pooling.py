@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.config import ModelConfig, Pool
+from training.models.config import ModelConfig, Pool
 from training.models.masking import shift_left, shift_right
 
 # Below every state, also when dropout has scaled it up, and finite: minus infinity times a zero mask would be NaN.

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.config import ModelConfig
 from training.models.bigrams import BigramEmbedding
+from training.models.config import ModelConfig
 from training.models.dropout import LockedDropout
 from training.models.encoder import encoder
 from training.models.masking import real

@@ -18,11 +18,11 @@ from training.config import (
     LinearConfig,
     LoopConfig,
     Metric,
-    ModelConfig,
     RunConfig,
     TokenizerConfig,
     TrainPart,
 )
+from training.models.config import ModelConfig
 from training.own.examples import Example
 from training.own.split import Part
 

@@ -17,9 +17,10 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import Metric, Name, Positive, RunConfig
+from training.config import Metric, RunConfig
 from training.data import FOLDER, file_of
 from training.errors import DataError
+from training.fields import Name, Positive
 from training.paths import RunPaths
 from training.prepare import DEV, prepare
 

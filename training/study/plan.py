@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from training.config import Name, Positive, RunConfig, read_table, validated
+from training.config import RunConfig
+from training.fields import Name, Positive, read_table, validated
 from training.study.material import ExtraSplit, Material, Strict, StudySet
 from training.study.overrides import overridden
 

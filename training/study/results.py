@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 from pydantic import Field
 
-from training.config import validated
+from training.fields import validated
 from training.study.latency import Speed
 from training.study.ledger import Entry, Ledger
 from training.study.material import Material, Strict, StudySet

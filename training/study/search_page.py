@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from training.config import validated
+from training.fields import validated
 from training.study.material import Strict
 from training.study.paired import CONFIDENCE, paired
 from training.study.results import Run, machine

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 import optuna
 from pydantic import Field, model_validator
 
-from training.config import Name, Positive, RunConfig, read_table, validated
+from training.config import RunConfig
 from training.errors import ConfigError
+from training.fields import Name, Positive, read_table, validated
 from training.study.material import ExtraSplit, Strict, StudySet
 from training.study.plan import Overrides, run_config
 

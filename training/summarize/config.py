@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from app.modelpack.summaries import Option
-from training.config import Name, NotNegative, Positive, PretrainConfig, Share, read_table, validated
+from training.config import PretrainConfig
+from training.fields import Name, NotNegative, Positive, Share, Strict, read_table, validated
 
 Kind = Literal["headline", "dialogue", "abstract"]
 Language = Literal["en", "zh"]
@@ -14,11 +15,7 @@ KINDS: tuple[Kind, ...] = ("headline", "dialogue", "abstract")
 NORMALIZATIONS: dict[Language, int] = {"en": 3, "zh": 4}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class PairSet(_Strict):
+class PairSet(Strict):
     """One set of documents with summaries: what of it is trained on, as which kind, and what the card says of it.
 
     `rows_per_epoch` is the set's weight, as in `training.config.TrainPart`; 0 leaves it untrained. With `pairs =
@@ -40,7 +37,7 @@ class PairSet(_Strict):
     licence: str
 
 
-class VocabularyConfig(_Strict):
+class VocabularyConfig(Strict):
     """The byte-pair encoding that source and summary share; characters rarer than the `alphabet` first are unknown.
 
     A document is cut at its kind's `max_tokens`, a summary at `max_summary_tokens`; the package takes the longest.
@@ -53,7 +50,7 @@ class VocabularyConfig(_Strict):
     max_summary_tokens: Positive
 
 
-class PointerConfig(_Strict):
+class PointerConfig(Strict):
     """Sizes of the network, and dropout rates that hold in training alone; `hidden` is a direction's."""
 
     embedding: Positive
@@ -66,7 +63,7 @@ class PointerConfig(_Strict):
     word_dropout: Share = 0.0
 
 
-class StageConfig(_Strict):
+class StageConfig(Strict):
     """One stage's loop: AdamW, a rate that rises over `warmup` and falls along half a cosine to `final_rate` of it.
 
     A batch has at most `max_rows` rows and `max_cells` = rows x (longest source + `target_cost` x longest target).
@@ -97,7 +94,7 @@ class StageConfig(_Strict):
     checkpoint_every_steps: Positive = 300
 
 
-class Documents(_Strict):
+class Documents(Strict):
     """Documents to pre-train on, read as a `kind`: column `field` of <data>/<folder>/<name>/train, `rows` of them."""
 
     folder: Literal["sentiment", "summarization"] = "summarization"
@@ -107,7 +104,7 @@ class Documents(_Strict):
     rows: Positive | None = None
 
 
-class RestoreConfig(_Strict):
+class RestoreConfig(Strict):
     """The second stage: writing one sentence of a passage that was taken out of it (PEGASUS) or garbled in it (BART).
 
     A document gives at most `passages` passages of at most `max_tokens` tokens; `gap_share` of them have a gap. What is
@@ -124,7 +121,7 @@ class RestoreConfig(_Strict):
     loop: StageConfig
 
 
-class DocumentsConfig(_Strict):
+class DocumentsConfig(Strict):
     """What comes before the pairs: a language model, then sentences to restore; either may be left out.
 
     The language model reads up to `language_model_tokens` of the documents, each an epoch of its own settings.
@@ -136,7 +133,7 @@ class DocumentsConfig(_Strict):
     restore: RestoreConfig | None = None
 
 
-class KindOptions(_Strict):
+class KindOptions(Strict):
     """A kind's request options: bounds and default of each."""
 
     beams: Option
@@ -145,7 +142,7 @@ class KindOptions(_Strict):
     length_penalty: Option
 
 
-class GenerationConfig(_Strict):
+class GenerationConfig(Strict):
     """How the package writes where a request does not say; see the manifest's section of that name.
 
     Where `length_penalties` are given, `pack` takes the one that does best on dev as each kind's default.
@@ -159,7 +156,7 @@ class GenerationConfig(_Strict):
     kinds: dict[Kind, KindOptions] = Field(min_length=1)
 
 
-class GateConfig(_Strict):
+class GateConfig(Strict):
     """What a package must reach: equal greedy summaries of torch and ONNX, and of int8 and fp32, as shares."""
 
     documents: Positive = 500
@@ -168,7 +165,7 @@ class GateConfig(_Strict):
     int8_points: NotNegative = 0.3
 
 
-class SummarizeConfig(_Strict):
+class SummarizeConfig(Strict):
     """Everything about a run; `observed` is what a reader of its summaries found wrong with them, for the card."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.config import ModelConfig, RunConfig
+from training.config import RunConfig
+from training.models.config import ModelConfig
 from training.models.encoder import BatchNormEncoder, FusedEncoder, encoder
 
 LENS = torch.tensor([6, 4, 1])

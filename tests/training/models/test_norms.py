@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.config import Norm
+from training.models.config import Norm
 from training.models.norms import input_norm, pooled_norm
 
 MASK = torch.tensor([[True] * 4, [True] * 2 + [False] * 2, [True] + [False] * 3])
