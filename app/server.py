@@ -32,7 +32,10 @@ _KEEP_ALIVE_S = 75
 _OTHER_DESCRIPTORS = 256
 """Files, pipes and the event loop's own."""
 _LAST_WORD_S = 1.0
-"""How long a draining process listens to open connections: what was sent before the client heard of the drain comes."""
+"""How long a draining process listens to open connections: what was sent before the client heard of the drain comes.
+
+No longer than the drain may take in all.
+"""
 _LAST_TAKE_S = 0.05
 """How long handshakes under way have, once no new one may begin."""
 _STUCK_LIMITS = 3
@@ -153,7 +156,7 @@ class _Server(uvicorn.Server):
             server.close()
         state, loop = self.server_state, asyncio.get_running_loop()
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
-        until = loop.time() + _LAST_WORD_S
+        until = loop.time() + min(_LAST_WORD_S, self.config.timeout_graceful_shutdown or 0)
         while loop.time() < until and (state.connections or self._adopting):  # noqa: ASYNC110 - uvicorn's own state
             await asyncio.sleep(_LAST_WORD_S / 25)
         self._service.drain()

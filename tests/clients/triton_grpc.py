@@ -68,7 +68,7 @@ def main(address: str) -> dict[str, Any]:
         "refusals": {
             "unknown model": refusal(lambda: client.infer("nobody", [text(GOOD)])),
             "no text": refusal(lambda: client.infer("tiny", [text(" ")])),
-            "too late": refusal(lambda: client.infer("tiny", [text(GOOD)], client_timeout=1e-9)),
+            "too late": refusal(lambda: client.infer("tiny", [text(*[GOOD * 20] * 100)], client_timeout=1e-4)),
         },
         "fields": fields(),
     }
