@@ -190,7 +190,7 @@ def test_callers_who_ask_again_at_once_are_answered_at_full_speed_and_none_is_le
     count = callers + 1_000
     world = closed_loop(callers, tokens, count, Patience(max_wait_s, min(bound_ms / 1000, max_wait_s)))
     assert len(world.ran) == count
-    assert rate(world) >= 0.85 * rate(closed_loop(callers, tokens, count, None))
+    assert rate(world) >= 0.7 * rate(closed_loop(callers, tokens, count, None))
 
 
 def test_256_callers_with_long_texts_wait_in_line_under_the_defaults() -> None:
