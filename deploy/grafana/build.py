@@ -1,10 +1,11 @@
 """Write the dashboard, dashboards/sluice.json: `python deploy/grafana/build.py`, or with --check only compare.
 
-Nobody reviews 1,600 lines of JSON; these lines can be, and the file is what they make.
+Nobody reviews thousands of lines of JSON; these lines can be, and the file is what they make.
 """
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grafana_foundation_sdk.builders import common
@@ -51,6 +52,8 @@ WINDOW = "[$__rate_interval]"
 Target = tuple[str, str]
 """A query and the legend of its series."""
 
+Panels = Iterator[Stat | Table | Timeseries]
+
 
 def rate(series: str, by: str = "") -> str:
     """Return the summed rate of a counter, over ``by`` where it is given."""
@@ -70,6 +73,11 @@ def quantile(q: float, histogram: str, labels: str, by: str = "") -> str:
 def share(part: str, whole: str) -> str:
     """Return part/whole, and nothing instead of NaN while the whole is zero."""
     return f"{part} / ({whole} > 0)"
+
+
+def mean(histogram: str, labels: str, by: str = "") -> str:
+    """Return what a histogram holds on average, over ``by`` where it is given."""
+    return share(rate(f"{histogram}_sum{{{labels}}}", by), rate(f"{histogram}_count{{{labels}}}", by))
 
 
 def quantiles(histogram: str, labels: str) -> list[Target]:
@@ -138,437 +146,332 @@ def graph(
     return panel
 
 
-def overview(board: Dashboard) -> None:
-    """Add the tiles that answer whether anything is wrong."""
-    board.with_row(Row("Overview"))
-    board.with_panel(
-        stat(
-            "Ready instances",
-            f"sum(sluice_ready{{{HERE}}})",
-            "short",
-            "Instances that take requests; the others start, drain or are stuck.",
-            [(None, "red"), (1, "green")],
-        )
+def overview() -> Panels:
+    """Yield the tiles that answer whether anything is wrong."""
+    yield stat(
+        "Ready instances",
+        f"sum(sluice_ready{{{HERE}}})",
+        "short",
+        "Instances that take requests; the others start, drain or are stuck.",
+        [(None, "red"), (1, "green")],
     )
-    board.with_panel(stat("Requests", REQUESTS, "reqps", "API requests, probes left out.", [(None, "blue")]))
-    board.with_panel(
-        stat(
-            "Errors",
-            share(ERRORS, REQUESTS),
-            "percentunit",
-            "Share of API requests answered with 5xx.",
-            [(None, "green"), (0.001, "orange"), (0.01, "red")],
-        )
+    yield stat("Requests", REQUESTS, "reqps", "API requests, probes left out.", [(None, "blue")])
+    yield stat(
+        "Errors",
+        share(ERRORS, REQUESTS),
+        "percentunit",
+        "Share of API requests answered with 5xx.",
+        [(None, "green"), (0.001, "orange"), (0.01, "red")],
     )
-    board.with_panel(
-        stat(
-            "p99 latency",
-            quantile(0.99, "sluice_request_duration_seconds", API),
-            "s",
-            "99 of 100 API requests are answered within this time.",
-            [(None, "green"), (0.1, "orange"), (0.5, "red")],
-        )
+    yield stat(
+        "p99 latency",
+        quantile(0.99, "sluice_request_duration_seconds", API),
+        "s",
+        "99 of 100 API requests are answered within this time.",
+        [(None, "green"), (0.1, "orange"), (0.5, "red")],
     )
-    board.with_panel(
-        stat(
-            "Texts waiting",
-            f"sum(sluice_queue_rows{{{HERE}}})",
-            "short",
-            "Rows in the queue; a number that stays means too few cores.",
-            [(None, "green"), (100, "orange"), (1000, "red")],
-        )
+    yield stat(
+        "Texts waiting",
+        f"sum(sluice_queue_rows{{{HERE}}})",
+        "short",
+        "Rows in the queue; a number that stays means too few cores.",
+        [(None, "green"), (100, "orange"), (1000, "red")],
     )
-    board.with_panel(
-        stat(
-            "Padding waste",
-            share(PADDING, CELLS),
-            "percentunit",
-            "Share of computed cells that were padding.",
-            [(None, "green"), (0.2, "orange"), (0.4, "red")],
-        )
+    yield stat(
+        "Padding waste",
+        share(PADDING, CELLS),
+        "percentunit",
+        "Share of computed cells that were padding.",
+        [(None, "green"), (0.2, "orange"), (0.4, "red")],
     )
 
 
-def traffic(board: Dashboard) -> None:
-    """Add who asks for what, and how much."""
-    board.with_row(Row("Traffic"))
-    board.with_panel(
-        graph(
-            "Requests by route",
-            "reqps",
-            [(rate(f"sluice_requests_total{{{API}}}", "route"), "{{route}}")],
-            "API requests a second.",
-            stacked=True,
-        )
+def traffic() -> Panels:
+    """Yield the graphs of who asks for what, and how much."""
+    yield graph(
+        "Requests by route",
+        "reqps",
+        [(rate(f"sluice_requests_total{{{API}}}", "route"), "{{route}}")],
+        "API requests a second.",
+        stacked=True,
     )
-    board.with_panel(
-        graph(
-            "Texts by package",
-            "ops",
-            [(rate(f"sluice_items_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}}")],
-            "Texts a second, answered or refused; a request carries one or many.",
-            stacked=True,
-        )
+    yield graph(
+        "Texts by package",
+        "ops",
+        [(rate(f"sluice_items_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}}")],
+        "Texts a second, answered or refused; a request carries one or many.",
+        stacked=True,
     )
-    board.with_panel(
-        graph(
-            "Tokens computed",
-            "ops",
-            [(rate(f"sluice_cells_total{{{MODEL}}}", "kind"), "{{kind}}")],
-            "Cells a second: the measure of work that the queue and the batches are bounded by.",
-            stacked=True,
-        )
+    yield graph(
+        "Tokens computed",
+        "ops",
+        [(rate(f"sluice_cells_total{{{MODEL}}}", "kind"), "{{kind}}")],
+        "Cells a second: the measure of work that the queue and the batches are bounded by.",
+        stacked=True,
     )
-    board.with_panel(
-        graph(
-            "Requests in flight",
-            "short",
-            [(f"sum by (instance) (sluice_requests_in_flight{{{HERE}}})", "{{instance}}")],
-            "Requests received and not yet answered.",
-        )
+    yield graph(
+        "Requests in flight",
+        "short",
+        [(f"sum by (instance) (sluice_requests_in_flight{{{HERE}}})", "{{instance}}")],
+        "Requests received and not yet answered.",
     )
 
 
-def errors(board: Dashboard) -> None:
-    """Add what was not answered, and why."""
-    board.with_row(Row("Errors"))
-    board.with_panel(
-        graph(
-            "Answers by status",
-            "reqps",
-            [(rate(f"sluice_requests_total{{{API}}}", "code") + " > 0", "{{code}}")],
-            "4xx are the caller's mistakes, 429 and 503 overload and drains, 504 missed deadlines, 500 ours.",
-        )
+def errors() -> Panels:
+    """Yield the graphs of what was not answered, and why."""
+    yield graph(
+        "Answers by status",
+        "reqps",
+        [(rate(f"sluice_requests_total{{{API}}}", "code") + " > 0", "{{code}}")],
+        "4xx are the caller's mistakes, 429 and 503 overload and drains, 504 missed deadlines, 500 ours.",
     )
-    board.with_panel(
-        graph(
-            "5xx by route",
-            "percentunit",
-            [
-                (
-                    share(
-                        rate(f'sluice_requests_total{{{API}, code=~"5.."}}', "route"),
-                        rate(f"sluice_requests_total{{{API}}}", "route"),
-                    ),
-                    "{{route}}",
-                )
-            ],
-            "Share of each route's requests answered with 5xx.",
-        )
+    yield graph(
+        "5xx by route",
+        "percentunit",
+        [
+            (
+                share(
+                    rate(f'sluice_requests_total{{{API}, code=~"5.."}}', "route"),
+                    rate(f"sluice_requests_total{{{API}}}", "route"),
+                ),
+                "{{route}}",
+            )
+        ],
+        "Share of each route's requests answered with 5xx.",
     )
-    board.with_panel(
-        graph(
-            "Refused and given up",
-            "ops",
-            [
-                (rate(f"sluice_rejected_total{{{HERE}}}", "reason"), "refused: {{reason}}"),
-                (rate(f"sluice_dropped_total{{{HERE}}}", "reason"), "given up: {{reason}}"),
-            ],
-            "Requests refused before any work; texts whose caller left or whose deadline passed while they waited.",
-        )
+    yield graph(
+        "Refused and given up",
+        "ops",
+        [
+            (rate(f"sluice_rejected_total{{{HERE}}}", "reason"), "refused: {{reason}}"),
+            (rate(f"sluice_dropped_total{{{HERE}}}", "reason"), "given up: {{reason}}"),
+        ],
+        "Requests refused before any work; texts whose caller left or whose deadline passed while they waited.",
     )
-    board.with_panel(
-        graph(
-            "Texts not answered",
-            "ops",
-            [(rate(f'sluice_items_total{{{MODEL}, code!="ok"}}', "code"), "{{code}}")],
-            "Single bad texts, told in `errors` of an answer whose other texts were answered.",
-        )
+    yield graph(
+        "Texts not answered",
+        "ops",
+        [(rate(f'sluice_items_total{{{MODEL}, code!="ok"}}', "code"), "{{code}}")],
+        "Single bad texts, told in `errors` of an answer whose other texts were answered.",
     )
 
 
-def latency(board: Dashboard) -> None:
-    """Add how long a request takes, and where its time goes."""
-    board.with_row(Row("Latency"))
-    board.with_panel(
-        graph(
-            "Request time",
-            "s",
-            quantiles("sluice_request_duration_seconds", API),
-            "From the first byte to the last, over all API routes.",
-        )
+def latency() -> Panels:
+    """Yield the graphs of how long a request takes, and where its time goes."""
+    yield graph(
+        "Request time",
+        "s",
+        quantiles("sluice_request_duration_seconds", API),
+        "From the first byte to the last, over all API routes.",
     )
-    board.with_panel(
-        graph(
-            "p99 by route",
-            "s",
-            [(quantile(0.99, "sluice_request_duration_seconds", API, "route"), "{{route}}")],
-            "The slowest hundredth of each route.",
-        )
+    yield graph(
+        "p99 by route",
+        "s",
+        [(quantile(0.99, "sluice_request_duration_seconds", API, "route"), "{{route}}")],
+        "The slowest hundredth of each route.",
     )
     stages = ("tokenize", "queue", "infer")
-    board.with_panel(
-        graph(
-            "p99 by stage",
-            "s",
-            [(quantile(0.99, f"sluice_{stage}_duration_seconds", MODEL), stage) for stage in stages],
-            "The slowest hundredth of each stage: long in queue: too few cores; long in infer: long texts.",
-        )
+    yield graph(
+        "p99 by stage",
+        "s",
+        [(quantile(0.99, f"sluice_{stage}_duration_seconds", MODEL), stage) for stage in stages],
+        "The slowest hundredth of each stage: long in queue: too few cores; long in infer: long texts.",
     )
-    board.with_panel(
-        graph(
-            "Mean by stage",
-            "s",
-            [
-                (
-                    share(
-                        rate(f"sluice_{stage}_duration_seconds_sum{{{MODEL}}}"),
-                        rate(f"sluice_{stage}_duration_seconds_count{{{MODEL}}}"),
-                    ),
-                    stage,
-                )
-                for stage in stages
-            ],
-            "Mean time of each stage.",
-            stacked=True,
-        )
+    yield graph(
+        "Mean by stage",
+        "s",
+        [(mean(f"sluice_{stage}_duration_seconds", MODEL), stage) for stage in stages],
+        "Mean time of each stage.",
+        stacked=True,
     )
 
 
-def queue(board: Dashboard) -> None:
-    """Add what waits, and how batches are formed of it."""
-    board.with_row(Row("Queue and batches"))
-    board.with_panel(
-        graph(
-            "Waiting",
-            "short",
-            [
-                (f"sum(sluice_queue_rows{{{HERE}}})", "texts"),
-                (f"sum(sluice_queue_tokens{{{HERE}}})", "tokens"),
-            ],
-            "What stands in the queues now. At SLUICE_MAX_QUEUE_TOKENS an instance answers 429.",
-        )
+def queue() -> Panels:
+    """Yield the graphs of what waits, and how batches are formed of it."""
+    yield graph(
+        "Waiting",
+        "short",
+        [
+            (f"sum(sluice_queue_rows{{{HERE}}})", "texts"),
+            (f"sum(sluice_queue_tokens{{{HERE}}})", "tokens"),
+        ],
+        "What stands in the queues now. At SLUICE_MAX_QUEUE_TOKENS an instance answers 429.",
     )
-    board.with_panel(
-        graph("Time in the queue", "s", quantiles("sluice_queue_duration_seconds", MODEL), "Until the first batch.")
+    yield graph("Time in the queue", "s", quantiles("sluice_queue_duration_seconds", MODEL), "Until the first batch.")
+    yield graph(
+        "Forecast wait",
+        "s",
+        [
+            (f"max by (priority) (sluice_forecast_wait_seconds{{{HERE}}})", "{{priority}}"),
+            (f"max(sluice_event_loop_lag_seconds{{{HERE}}})", "to be read"),
+        ],
+        "How long would wait what comes now. Beyond SLUICE_MAX_WAIT_MS it gets 429, and beyond "
+        "SLUICE_OVERLOAD_WAIT_MS while more comes than can be done.",
     )
-    board.with_panel(
-        graph(
-            "Forecast wait",
-            "s",
-            [
-                (f"max by (priority) (sluice_forecast_wait_seconds{{{HERE}}})", "{{priority}}"),
-                (f"max(sluice_event_loop_lag_seconds{{{HERE}}})", "to be read"),
-            ],
-            "How long would wait what comes now. Beyond SLUICE_MAX_WAIT_MS it gets 429, and beyond "
-            "SLUICE_OVERLOAD_WAIT_MS while more comes than can be done.",
-        )
+    yield graph(
+        "Error of the forecast",
+        "s",
+        quantiles("sluice_wait_error_seconds", HERE),
+        "By how much the wait of a request was misjudged when it came.",
     )
-    board.with_panel(
-        graph(
-            "Error of the forecast",
-            "s",
-            quantiles("sluice_wait_error_seconds", HERE),
-            "By how much the wait of a request was misjudged when it came.",
-        )
+    yield graph(
+        "Rows of a batch",
+        "short",
+        [
+            (mean("sluice_batch_rows", MODEL), "mean"),
+            (quantile(0.95, "sluice_batch_rows", MODEL), "p95"),
+        ],
+        "Texts computed together. 1 is right while nothing waits: a batch is never waited for.",
     )
-    board.with_panel(
-        graph(
-            "Rows of a batch",
-            "short",
-            [
-                (
-                    share(rate(f"sluice_batch_rows_sum{{{MODEL}}}"), rate(f"sluice_batch_rows_count{{{MODEL}}}")),
-                    "mean",
+    yield graph(
+        "Padding waste",
+        "percentunit",
+        [
+            (
+                share(
+                    rate(f'sluice_cells_total{{{MODEL}, kind="padding"}}', "model, version"),
+                    rate(f"sluice_cells_total{{{MODEL}}}", "model, version"),
                 ),
-                (quantile(0.95, "sluice_batch_rows", MODEL), "p95"),
-            ],
-            "Texts computed together. 1 is right while nothing waits: a batch is never waited for.",
-        )
-    )
-    board.with_panel(
-        graph(
-            "Padding waste",
-            "percentunit",
-            [
-                (
-                    share(
-                        rate(f'sluice_cells_total{{{MODEL}, kind="padding"}}', "model, version"),
-                        rate(f"sluice_cells_total{{{MODEL}}}", "model, version"),
-                    ),
-                    "{{model}}/{{version}}",
-                )
-            ],
-            "Share of computed cells that were padding; SLUICE_MAX_PADDING_SHARE bounds it for each batch.",
-        )
+                "{{model}}/{{version}}",
+            )
+        ],
+        "Share of computed cells that were padding; SLUICE_MAX_PADDING_SHARE bounds it for each batch.",
     )
     rows = rate(f"sluice_cache_rows_total{{{HERE}}}")
-    board.with_panel(
-        graph(
-            "Cache hit ratio",
-            "percentunit",
-            [
-                (share(rate(f'sluice_cache_rows_total{{{HERE}, result="{result}"}}'), rows), result)
-                for result in ("hit", "shared")
-            ],
-            "Share of rows whose answer was kept, or on its way for somebody else; empty without SLUICE_CACHE_BYTES.",
-            stacked=True,
-        )
+    yield graph(
+        "Cache hit ratio",
+        "percentunit",
+        [
+            (share(rate(f'sluice_cache_rows_total{{{HERE}, result="{result}"}}'), rows), result)
+            for result in ("hit", "shared")
+        ],
+        "Share of rows whose answer was kept, or on its way for somebody else; empty without SLUICE_CACHE_BYTES.",
+        stacked=True,
     )
-    board.with_panel(
-        graph(
-            "Cache size",
-            "bytes",
-            [(f"sum by (instance) (sluice_cache_bytes{{{HERE}}})", "{{instance}}")],
-            "What the kept answers take, at most SLUICE_CACHE_BYTES a process.",
-        )
+    yield graph(
+        "Cache size",
+        "bytes",
+        [(f"sum by (instance) (sluice_cache_bytes{{{HERE}}})", "{{instance}}")],
+        "What the kept answers take, at most SLUICE_CACHE_BYTES a process.",
     )
 
 
-def summaries(board: Dashboard) -> None:
-    """Add how summaries are written: how fast, how many at once, and why they end."""
-    board.with_row(Row("Summaries"))
-    board.with_panel(
-        graph(
-            "Time to the first token",
-            "s",
-            quantiles("sluice_first_token_seconds", MODEL),
-            "From a text's submission: the queue, the reading of the text, one step.",
-        )
+def summaries() -> Panels:
+    """Yield the graphs of how summaries are written: how fast, how many at once, and why they end."""
+    yield graph(
+        "Time to the first token",
+        "s",
+        quantiles("sluice_first_token_seconds", MODEL),
+        "From a text's submission: the queue, the reading of the text, one step.",
     )
-    board.with_panel(
-        graph(
-            "Time between tokens",
-            "s",
-            quantiles("sluice_inter_token_seconds", MODEL),
-            "What a reader of a stream sees; it grows with the summaries that share a step.",
-        )
+    yield graph(
+        "Time between tokens",
+        "s",
+        quantiles("sluice_inter_token_seconds", MODEL),
+        "What a reader of a stream sees; it grows with the summaries that share a step.",
     )
-    board.with_panel(
-        graph(
-            "Tokens written",
-            "ops",
-            [(rate(f"sluice_generated_tokens_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}}")],
-            "Tokens of whole summaries a second.",
-            stacked=True,
-        )
+    yield graph(
+        "Tokens written",
+        "ops",
+        [(rate(f"sluice_generated_tokens_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}}")],
+        "Tokens of whole summaries a second.",
+        stacked=True,
     )
-    board.with_panel(
-        graph(
-            "Slots",
-            "short",
-            [
-                (f"sum(sluice_slots_used{{{HERE}}})", "written"),
-                (f"sum(sluice_summary_queue_rows{{{HERE}}})", "waiting"),
-                (f"sum(sluice_slots{{{HERE}}})", "slots"),
-            ],
-            "Summaries under way, those that wait for a slot, and how many there are (SLUICE_MAX_SLOTS).",
-        )
+    yield graph(
+        "Slots",
+        "short",
+        [
+            (f"sum(sluice_slots_used{{{HERE}}})", "written"),
+            (f"sum(sluice_summary_queue_rows{{{HERE}}})", "waiting"),
+            (f"sum(sluice_slots{{{HERE}}})", "slots"),
+        ],
+        "Summaries under way, those that wait for a slot, and how many there are (SLUICE_MAX_SLOTS).",
     )
-    board.with_panel(
-        graph(
-            "Steps",
-            "short",
-            [
-                (rate(f"sluice_step_duration_seconds_count{{{MODEL}}}"), "steps a second"),
-                (
-                    share(rate(f"sluice_step_rows_sum{{{MODEL}}}"), rate(f"sluice_step_rows_count{{{MODEL}}}")),
-                    "summaries a step",
-                ),
-            ],
-            "Steps a second, and how many summaries share one on average.",
-        )
+    yield graph(
+        "Steps",
+        "short",
+        [
+            (rate(f"sluice_step_duration_seconds_count{{{MODEL}}}"), "steps a second"),
+            (mean("sluice_step_rows", MODEL), "summaries a step"),
+        ],
+        "Steps a second, and how many summaries share one on average.",
     )
-    board.with_panel(
-        graph(
-            "Why summaries end",
-            "ops",
-            [(rate(f"sluice_summaries_total{{{MODEL}}}", "reason"), "{{reason}}")],
-            "eos: by themselves; length: cut at max_tokens; deadline: cut at SLUICE_TIMEOUT_MS.",
-            stacked=True,
-        )
+    yield graph(
+        "Why summaries end",
+        "ops",
+        [(rate(f"sluice_summaries_total{{{MODEL}}}", "reason"), "{{reason}}")],
+        "eos: by themselves; length: cut at max_tokens; deadline: cut at SLUICE_TIMEOUT_MS.",
+        stacked=True,
     )
 
 
-def versions(board: Dashboard) -> None:
-    """Add which version answers whom, and how a candidate does that is tried unseen."""
-    board.with_row(Row("Versions"))
-    board.with_panel(
-        graph(
-            "Texts by alias",
-            "ops",
-            [
-                (
-                    rate(f"sluice_aliased_items_total{{{MODEL}}}", "model, version, alias"),
-                    "{{model}}/{{version}} as {{alias}}",
-                )
-            ],
-            "Texts a second that were answered by a version which an alias led to.",
-            stacked=True,
-        )
+def versions() -> Panels:
+    """Yield the graphs of which version answers whom, and how a candidate does that is tried unseen."""
+    yield graph(
+        "Texts by alias",
+        "ops",
+        [
+            (
+                rate(f"sluice_aliased_items_total{{{MODEL}}}", "model, version, alias"),
+                "{{model}}/{{version}} as {{alias}}",
+            )
+        ],
+        "Texts a second that were answered by a version which an alias led to.",
+        stacked=True,
     )
-    board.with_panel(
-        graph(
-            "Shares set",
-            "percentunit",
-            [
-                (
-                    f"max by (model, version, alias) (sluice_alias_share{{{MODEL}}})",
-                    "{{model}}/{{version}} as {{alias}}",
-                ),
-                (f"max by (model, version) (sluice_shadow_share{{{MODEL}}})", "{{model}}/{{version}} unseen"),
-            ],
-            "What aliases get of the requests that name no version, and candidates of all that name none by number.",
-        )
+    yield graph(
+        "Shares set",
+        "percentunit",
+        [
+            (
+                f"max by (model, version, alias) (sluice_alias_share{{{MODEL}}})",
+                "{{model}}/{{version}} as {{alias}}",
+            ),
+            (f"max by (model, version) (sluice_shadow_share{{{MODEL}}})", "{{model}}/{{version}} unseen"),
+        ],
+        "What aliases get of the requests that name no version, and candidates of all that name none by number.",
     )
     asked = rate(f'sluice_shadow_texts_total{{{MODEL}, outcome=~"agreed|differed|failed"}}', "model, version")
-    board.with_panel(
-        graph(
-            "Shadow agreement",
-            "percentunit",
-            [
-                (
-                    share(rate(f'sluice_shadow_texts_total{{{MODEL}, outcome="agreed"}}', "model, version"), asked),
-                    "{{model}}/{{version}}",
-                )
-            ],
-            "Share of the texts that a candidate was asked on which its label is the one that was answered.",
-        )
+    yield graph(
+        "Shadow agreement",
+        "percentunit",
+        [
+            (
+                share(rate(f'sluice_shadow_texts_total{{{MODEL}, outcome="agreed"}}', "model, version"), asked),
+                "{{model}}/{{version}}",
+            )
+        ],
+        "Share of the texts that a candidate was asked on which its label is the one that was answered.",
     )
-    board.with_panel(
-        graph(
-            "Shadow texts",
-            "ops",
-            [(rate(f"sluice_shadow_texts_total{{{MODEL}}}", "outcome"), "{{outcome}}")],
-            "Texts of candidates' shares; dropped while callers wait.",
-            stacked=True,
-        )
+    yield graph(
+        "Shadow texts",
+        "ops",
+        [(rate(f"sluice_shadow_texts_total{{{MODEL}}}", "outcome"), "{{outcome}}")],
+        "Texts of candidates' shares; dropped while callers wait.",
+        stacked=True,
     )
     difference = "sluice_shadow_latency_difference_seconds"
-    board.with_panel(
-        graph(
-            "Shadow latency difference",
-            "s",
-            [
-                (quantile(q, difference, MODEL, "model, version"), f"{{{{model}}}}/{{{{version}}}} p{q * 100:.0f}")
-                for q in (0.5, 0.95)
-            ],
-            "A candidate's time in the runtime less that of the version that answered; below 0 it is faster.",
-            signed=True,
-        )
+    yield graph(
+        "Shadow latency difference",
+        "s",
+        [
+            (quantile(q, difference, MODEL, "model, version"), f"{{{{model}}}}/{{{{version}}}} p{q * 100:.0f}")
+            for q in (0.5, 0.95)
+        ],
+        "A candidate's time in the runtime less that of the version that answered; below 0 it is faster.",
+        signed=True,
     )
-    board.with_panel(
-        graph(
-            "Shadow probability difference",
-            "percentunit",
-            [
-                (
-                    share(
-                        rate(f"sluice_shadow_probability_difference_sum{{{MODEL}}}", "model, version"),
-                        rate(f"sluice_shadow_probability_difference_count{{{MODEL}}}", "model, version"),
-                    ),
-                    "{{model}}/{{version}}",
-                )
-            ],
-            "How far apart, on average, the two probabilities are of the label that was answered.",
-        )
+    yield graph(
+        "Shadow probability difference",
+        "percentunit",
+        [(mean("sluice_shadow_probability_difference", MODEL, "model, version"), "{{model}}/{{version}}")],
+        "How far apart, on average, the two probabilities are of the label that was answered.",
     )
 
 
-def models(board: Dashboard) -> None:
-    """Add which packages are served, from what, and by what processes."""
-    board.with_row(Row("Models and processes"))
-    board.with_panel(
+def models() -> Panels:
+    """Yield which packages are served, and the graphs of what they and their processes do."""
+    yield (
         Table()
         .title("Packages served")
         .description("Every package of every instance, with the graph and the device that answer.")
@@ -586,52 +489,54 @@ def models(board: Dashboard) -> None:
             )
         )
     )
-    board.with_panel(
-        graph(
-            "Packages by state",
-            "short",
-            [(f"sum by (state) (sluice_models{{{HERE}}})", "{{state}}")],
-            "A failed package was refused when it was opened; /v1/models gives the reason.",
-        )
+    yield graph(
+        "Packages by state",
+        "short",
+        [(f"sum by (state) (sluice_models{{{HERE}}})", "{{state}}")],
+        "A failed package was refused when it was opened; /v1/models gives the reason.",
     )
-    board.with_panel(
-        graph(
-            "CPU",
-            "short",
-            [(rate(f'process_cpu_seconds_total{{{HERE}, job="sluice"}}', "instance"), "{{instance}}")],
-            "Cores in use.",
-        )
+    yield graph(
+        "CPU",
+        "short",
+        [(rate(f'process_cpu_seconds_total{{{HERE}, job="sluice"}}', "instance"), "{{instance}}")],
+        "Cores in use.",
     )
-    board.with_panel(
-        graph(
-            "Memory",
-            "bytes",
-            [(f'sum by (instance) (process_resident_memory_bytes{{{HERE}, job="sluice"}})', "{{instance}}")],
-            "Resident memory; it rises with the longest texts seen and then stays.",
-        )
+    yield graph(
+        "Memory",
+        "bytes",
+        [(f'sum by (instance) (process_resident_memory_bytes{{{HERE}, job="sluice"}})', "{{instance}}")],
+        "Resident memory; it rises with the longest texts seen and then stays.",
     )
-    board.with_panel(
-        graph(
-            "Hangs and sessions replaced",
-            "short",
-            [
-                (grown(f"sluice_hangs_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}} hung"),
-                (
-                    grown(f"sluice_sessions_replaced_total{{{MODEL}}}", "model, version, result"),
-                    "{{model}}/{{version}} session {{result}}",
-                ),
-            ],
-            "Runs that did not end within SLUICE_WATCHDOG_MS, and whether a new session took the old one's place.",
-        )
+    yield graph(
+        "Hangs and sessions replaced",
+        "short",
+        [
+            (grown(f"sluice_hangs_total{{{MODEL}}}", "model, version"), "{{model}}/{{version}} hung"),
+            (
+                grown(f"sluice_sessions_replaced_total{{{MODEL}}}", "model, version, result"),
+                "{{model}}/{{version}} session {{result}}",
+            ),
+        ],
+        "Runs that did not end within SLUICE_WATCHDOG_MS, and whether a new session took the old one's place.",
     )
-    board.with_panel(
-        graph(
-            "Worker restarts",
-            "short",
-            [(grown(f"sluice_worker_restarts_total{{{HERE}}}", "instance"), "{{instance}}")],
-            "Worker processes that died and were replaced; each costs the requests that it had under way.",
-        )
+    yield graph(
+        "Worker restarts",
+        "short",
+        [(grown(f"sluice_worker_restarts_total{{{HERE}}}", "instance"), "{{instance}}")],
+        "Worker processes that died and were replaced; each costs the requests that it had under way.",
     )
+
+
+ROWS: dict[str, Callable[[], Panels]] = {
+    "Overview": overview,
+    "Traffic": traffic,
+    "Errors": errors,
+    "Latency": latency,
+    "Queue and batches": queue,
+    "Summaries": summaries,
+    "Versions": versions,
+    "Models and processes": models,
+}
 
 
 def build() -> str:
@@ -659,12 +564,14 @@ def build() -> str:
             .include_all(True)
             .all_value(".*")
         )
-    for section in (overview, traffic, errors, latency, queue, summaries, versions, models):
-        section(board)
+    for title, panels in ROWS.items():
+        board.with_row(Row(title))
+        for panel in panels():
+            board.with_panel(panel)
     dashboard = board.build()
     # Grafana numbers panels that have no id anew at each load, which breaks links to a panel.
-    for number, panel in enumerate(dashboard.panels or [], start=1):
-        panel.id_val = number
+    for number, built in enumerate(dashboard.panels or [], start=1):
+        built.id_val = number
     return json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 
 
