@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import structlog
 
-from app.errors import item_codes
+from app.codes import item_codes
 from app.measures.versions import STATES
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.openloop import read_answer
+from benchmarks.openloop import read_answer, request
 
 LOST = 0
 """The status of a request that was never answered."""
@@ -91,7 +91,7 @@ async def crowd(
     """
     replies, callers = Replies(), list[_Caller]()
     parts = urlsplit(url)
-    requests = [_request(path, parts.netloc, body) for body in bodies]
+    requests = [request(parts.netloc, body, path) for body in bodies]
     for at in range(connections):
         new = partial(_Caller, requests, at % len(requests), replies)
         _, made = await asyncio.get_running_loop().create_connection(new, str(parts.hostname), int(parts.port or 80))
@@ -103,11 +103,3 @@ async def crowd(
             caller.is_last = True
         await asyncio.gather(*(caller.ended.wait() for caller in callers))
     return replies
-
-
-def _request(path: str, host: str, body: object) -> bytes:
-    raw = json.dumps(body).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
-    )
-    return head.encode() + raw

@@ -17,7 +17,7 @@ import typer
 from benchmarks.load import Load, drive
 from benchmarks.openloop import Segment
 from benchmarks.overload import drive as drive_open
-from benchmarks.overload import phase
+from benchmarks.overload import phase, sustained
 from benchmarks.plots import draw
 from benchmarks.report import PERFORMANCE, keep
 from benchmarks.service import Service, running
@@ -32,8 +32,6 @@ _FEW, _BULK = 16, 8
 """Connections while the length of a text is what changes, and while the texts of a request are."""
 _SHARES = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15)
 """Of the rate of mixed texts over 64 closed connections."""
-_SUSTAINED_SHARE, _SUSTAINED_P99_MS = 0.995, 250
-"""What a rate is sustained by: so many of its requests answered, and so soon."""
 
 
 def over_connections(service: Service, seconds: int) -> Iterator[Load]:
@@ -64,9 +62,7 @@ def over_rates(service: Service, peak_requests_s: float, seconds: int) -> Iterat
         driven = drive_open(service, "mixed", [segment]).calls
         cpu = service.cpu_s() - before[0], service.loop_cpu_s() - before[1]
         found = phase(f"{share:.0%}", segment, driven, 0.0, cpu)
-        calls = found.good + found.refused + found.other
-        in_time = found.good >= _SUSTAINED_SHARE * calls and found.p99_ms <= _SUSTAINED_P99_MS
-        yield {**asdict(found), "sustained": in_time}
+        yield {**asdict(found), "sustained": sustained(driven)}
 
 
 def main(

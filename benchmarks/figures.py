@@ -38,11 +38,10 @@ from benchmarks.figure import Figure, table
 from benchmarks.load import drive
 from benchmarks.report import PERFORMANCE, Section, publish, run_of
 from benchmarks.service import Service, running
-from benchmarks.texts import texts
+from benchmarks.texts import CHINESE, texts
 
 MARK = "figures"
 _EN, _ZH = Path("models/sentiment-en"), Path("models/sentiment-zh")
-_CHINESE = ["房间很干净，服务也好。", "电池用了一周就坏了，再也不买了。", "剧情一般，演员还不错，值得一看。"]
 _WINDOW = 512
 _LONG_DOCUMENT_WORDS = 10_000
 
@@ -61,7 +60,7 @@ def memory(seconds: int) -> Figure:
     """Return the PSS of a service with both sentiment packages alone, under load."""
     with _only(_EN, _ZH) as folder, running(SLUICE_MODELS_DIR=str(folder)) as service:
         drive(service, "mixed", texts("mixed"), connections=64, seconds=seconds)
-        drive(service, "short", _CHINESE * 100, connections=64, seconds=seconds)
+        drive(service, "short", CHINESE * 100, connections=64, seconds=seconds)
         return Figure("PSS, sentiment-en and -zh, after load", service.pss_mb(), "MB", 250, at_most=True)
 
 
@@ -98,18 +97,8 @@ def bulk_ratios(seconds: float) -> Iterator[Figure]:
         with (folder / "in.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({"text": lines[at % len(lines)]}) + "\n" for at in range(count))
         started = time.perf_counter()
-        command = [
-            "curl",
-            "-s",
-            "-X",
-            "POST",
-            "-T",
-            "in.jsonl",
-            f"{service.url}/v1/sentiment/bulk",
-            "-o",
-            "answers.jsonl",
-        ]
-        subprocess.run(command, check=True, cwd=folder)
+        command = f"curl -s -X POST -T in.jsonl {service.url}/v1/sentiment/bulk -o answers.jsonl"
+        subprocess.run(command.split(), check=True, cwd=folder)
         yield Figure("bulk stream / bare loop", count / (time.perf_counter() - started) / bare, "x", 0.9)
         file_rate = _predict_rate(folder)
     yield Figure("sluice predict FILE / bare loop", file_rate / bare, "x", 0.9)

@@ -174,12 +174,14 @@ def _arrivals(segments: Sequence[Segment], numbers: random.Random) -> list[Call]
 
 def requests_of(kind: str, host: str, path: str = "/v1/sentiment") -> list[bytes]:
     """Return whole requests about texts of one kind, a text each."""
-    made = []
-    for text in texts(kind):
-        body = json.dumps({"inputs": text}).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        made.append(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    return made
+    return [request(host, {"inputs": text}, path) for text in texts(kind)]
+
+
+def request(host: str, body: object, path: str = "/v1/sentiment") -> bytes:
+    """Return a whole request that posts ``body`` as JSON."""
+    raw = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(raw) + raw
 
 
 def main(host: str, port: str, kind: str, *words: str) -> None:

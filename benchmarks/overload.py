@@ -29,6 +29,7 @@ from benchmarks.service import Service, on_cores, running
 
 _GOOD, _REFUSED = 200, 429
 _SUSTAINED_SHARE, _SUSTAINED_P99_S = 0.995, 0.25
+"""What a rate is sustained by: so many of its requests answered, and so soon."""
 _FIRST_RATE, _MOST_PROBES, _GROWTH, _STEP = 200.0, 12, 1.6, 0.9
 _CALM, _BURST = 0.8, 3.0
 _GOODPUT, _P99_TIMES, _REFUSED_S, _RECOVERED_S = 0.9, 2.0, 0.005, 1.0
@@ -193,13 +194,17 @@ def recovered_s(calls: list[Call], burst_ended_s: float, p99_s: float) -> float:
     return last
 
 
+def sustained(calls: list[Call]) -> bool:
+    """Tell whether calls were answered whole and in time."""
+    good = [call for call in calls if call.status == _GOOD]
+    return len(good) >= _SUSTAINED_SHARE * len(calls) and quantile(0.99, good) <= _SUSTAINED_P99_S
+
+
 def sustainable(service: Service, kind: str, seconds: float) -> float:
     """Return the highest rate found that is answered whole and in time: upwards by much, then downwards by little."""
 
     def holds(rate: float) -> bool:
-        calls = drive(service, kind, [Segment(rate, seconds)]).calls
-        good = [call for call in calls if call.status == _GOOD]
-        return len(good) >= _SUSTAINED_SHARE * len(calls) and quantile(0.99, good) <= _SUSTAINED_P99_S
+        return sustained(drive(service, kind, [Segment(rate, seconds)]).calls)
 
     rate = _FIRST_RATE
     for _ in range(_MOST_PROBES):

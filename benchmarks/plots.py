@@ -19,6 +19,8 @@ from benchmarks.report import PERFORMANCE, kept
 INKS = {"short": "#0072B2", "long": "#D55E00", "mixed": "#009E73"}
 """Of the palette of Okabe and Ito (2008), which the colour-blind can tell apart; markers say the same again."""
 MARKERS = {"short": "o", "long": "s", "mixed": "^"}
+_SIZE = (9.0, 3.6)
+"""In inches."""
 _MOST_REFUSED = 0.01
 _THIRD, _GREY = "#CC79A7", "0.45"
 _LOOK: dict[Any, Any] = {
@@ -53,15 +55,15 @@ def draw(page: Path) -> Iterator[Path]:
 
 def throughput(sections: Mapping[str, Any]) -> Figure:
     """Return latency against throughput, a point a number of connections."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    figure = Figure(figsize=_SIZE, layout="constrained")
     for axis, quantile in zip(figure.subplots(1, 2, sharey=True), ("p50", "p99"), strict=True):
         for kind, loads in _by_kind(sections["curves"]):
             rates, latencies = [load["requests_s"] for load in loads], [load[f"{quantile}_ms"] for load in loads]
             _line(axis, kind, rates, latencies)
             for load, rate, latency in zip(loads, rates, latencies, strict=True):
                 axis.annotate(str(load["connections"]), (rate, latency), (3, 3), textcoords="offset points", fontsize=6)
-        axis.set(xlabel="requests/s", title=f"{quantile} against throughput", xscale="log", yscale="log")
-        _plain(axis)
+        axis.set(xlabel="requests/s", title=f"{quantile} against throughput")
+        _logarithmic(axis)
     figure.axes[0].set_ylabel("latency, ms")
     lines, kinds = figure.axes[0].get_legend_handles_labels()
     figure.legend(lines, kinds, title="texts; a point a number of connections", loc="outside lower center", ncols=3)
@@ -70,8 +72,7 @@ def throughput(sections: Mapping[str, Any]) -> Figure:
 
 def cost(sections: Mapping[str, Any]) -> Figure:
     """Return CPU time against the length of a text, and against the connections."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    length, connections = figure.subplots(1, 2)
+    figure, length, connections = _two()
     curves = sections["curves"]
     points = curves["words"]
     _line(length, "mixed", [at["words"] for at in points], [at["cpu_s_per_1k"] for at in points])
@@ -81,15 +82,13 @@ def cost(sections: Mapping[str, Any]) -> Figure:
     connections.set(xlabel="connections", ylabel="CPU ms a request", title="Connections")
     connections.legend()
     for axis in (length, connections):
-        axis.set(xscale="log", yscale="log")
-        _plain(axis)
+        _logarithmic(axis)
     return figure
 
 
 def batching(sections: Mapping[str, Any]) -> Figure:
     """Return CPU time against the texts of a request, and against the rows of a batch of the model alone."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    items, rows = figure.subplots(1, 2)
+    figure, items, rows = _two()
     points = sections["curves"]["items"]
     _line(items, "short", [at["items"] for at in points], [at["cpu_s_per_1k"] / at["items"] for at in points])
     items.set(xlabel="short texts a request", ylabel="CPU ms a text", title="Texts of a request, 8 connections")
@@ -100,21 +99,19 @@ def batching(sections: Mapping[str, Any]) -> Figure:
     rows.set(xlabel="rows of a batch", ylabel="CPU ms a row", title="The model alone, by rows of a batch")
     rows.legend()
     for axis in (items, rows):
-        axis.set(xscale="log", yscale="log")
-        _plain(axis)
+        _logarithmic(axis)
     return figure
 
 
 def open_loop(sections: Mapping[str, Any]) -> Figure:
     """Return latency from the intended start, and what is answered, against the rate that comes."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    latency, answered = figure.subplots(1, 2)
+    figure, latency, answered = _two()
     points = sections["curves"]["rates"]
     rates = [at["rate"] for at in points]
     sustained = [at["rate"] for at in takewhile(lambda at: at["sustained"], points)]
     _line(latency, "short", rates, [at["p50_ms"] for at in points], label="p50")
     _line(latency, "long", rates, [at["p99_ms"] for at in points], label="p99")
-    latency.set(ylabel="ms from the intended start", title="Latency of what is answered", yscale="log")
+    latency.set(ylabel="ms from the intended start", title="Latency of what is answered")
     answered.plot(rates, rates, color=_GREY, linestyle=":", label="offered")
     _line(answered, "mixed", rates, [at["goodput"] for at in points], label="answered within the run")
     refused = [at["refused"] / at["seconds"] for at in points]
@@ -125,7 +122,7 @@ def open_loop(sections: Mapping[str, Any]) -> Figure:
         if sustained:
             axis.axvline(sustained[-1], color=_GREY, linestyle="--", label=f"sustained: {sustained[-1]:,.0f}/s")
         axis.legend()
-    _plain(latency, both=False)
+    _logarithmic(latency, both=False)
     return figure
 
 
@@ -150,8 +147,16 @@ def _line(axis: Axes, kind: str, across: Sequence[float], up: Sequence[float], l
     axis.plot(across, up, color=INKS[kind], marker=MARKERS[kind], label=label or kind)
 
 
-def _plain(axis: Axes, *, both: bool = True) -> None:
-    """Write the numbers of logarithmic axes as numbers, not as powers of ten."""
+def _two() -> tuple[Figure, Axes, Axes]:
+    """Return a figure of two plots side by side."""
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    return figure, left, right
+
+
+def _logarithmic(axis: Axes, *, both: bool = True) -> None:
+    """Make the axes, or the vertical one alone, logarithmic, with numbers as numbers, not as powers of ten."""
+    axis.set(yscale="log", **({"xscale": "log"} if both else {}))
     for side in (axis.xaxis, axis.yaxis) if both else (axis.yaxis,):
         side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

@@ -16,6 +16,8 @@ _CLAUSES = [
     "sound quality is fine for the price",
     "it never quite decides what it wants to be",
 ]
+CHINESE = ["房间很干净，服务也好。", "电池用了一周就坏了，再也不买了。", "剧情一般，演员还不错，值得一看。"]
+"""Short texts for the Chinese packages."""
 _SHORT_CLAUSES = 2
 _LONG_CLAUSES = 20
 _MIXED_MEDIAN_WORDS, _MIXED_SIGMA, _MIXED_MAX_WORDS = 25, 1.1, 1000

@@ -11,10 +11,9 @@ from app.modelpack.store import Package
 from app.runtime.providers import choose
 from app.runtime.session import Array, padded
 from app.runtime.summarizer import Summarizer
-from benchmarks.texts import texts
+from benchmarks.texts import CHINESE, texts
 
 Feeds = dict[str, Array]
-_CHINESE = ["房间很干净，服务也好。", "电池用了一周就坏了，再也不买了。", "剧情一般，演员还不错，值得一看。"]
 _LONG_CHINESE = 12
 """How many of the sentences a long text has."""
 _SHORT_TEXTS, _LONG_TEXTS = 96, 24
@@ -66,7 +65,7 @@ def _rows(package: Package, kind: str, count: int) -> list[Array]:
     asked = texts(kind, count)
     if "zh" in package.manifest.languages:
         sentences = 1 if kind == "short" else _LONG_CHINESE
-        asked = ["".join(_CHINESE[(at + one) % len(_CHINESE)] for one in range(sentences)) for at in range(count)]
+        asked = ["".join(CHINESE[(at + one) % len(CHINESE)] for one in range(sentences)) for at in range(count)]
     return sorted((tokens.ids for tokens in package.tokenizer().encode(asked)), key=len)
 
 

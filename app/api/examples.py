@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from app.api.schemas import ErrorBody
-from app.errors import RequestError, codes, item_codes
+from app.codes import codes, item_codes
+from app.errors import RequestError
 from app.modelpack.manifest import Classifying
 
 Responses = dict[int | str, dict[str, Any]]

@@ -18,7 +18,6 @@ from app.errors import RateLimited
 from app.keys.key import Key
 
 Unit = Literal["items", "tokens"]
-UNITS: tuple[Unit, ...] = ("items", "tokens")
 
 _MINUTE_S = 60
 _MOST_BUCKETS = 1 << 16

@@ -13,7 +13,6 @@ import numpy.typing as npt
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Reason = Literal["eos", "length", "deadline"]
-REASONS: tuple[Reason, ...] = ("eos", "length", "deadline")
 
 NOTHING = -1
 """An entry of what is banned that bans nothing."""

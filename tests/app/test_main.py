@@ -8,7 +8,8 @@ import pytest
 
 from app.api import admin
 from app.api.oip.routes import STATUSES_BY_PATH
-from app.errors import ProviderError, RequestError, StartupError, codes, item_codes
+from app.codes import codes, item_codes
+from app.errors import ProviderError, RequestError, StartupError
 from app.main import create_app
 from app.modelpack.manifest import CLASSIFYING
 from app.settings import Settings

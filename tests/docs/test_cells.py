@@ -69,8 +69,10 @@ def test_the_norms_behind_the_committed_plot_are_those_of_this_run(ended: Ended)
     head, shown = figures(ROOT / "docs" / "cells" / "gradients.csv")
     names, written = figures(ended.out / "gradients.csv")
     assert head == names
-    # A tenth, because the exploding case multiplies rounding errors too, which differ with the number of threads.
-    np.testing.assert_allclose(shown, written, rtol=0.1)
+    explodes = np.array([name == "RNN, U of norm 2" for name in names])
+    np.testing.assert_allclose(shown[:, ~explodes], written[:, ~explodes], rtol=0.001)
+    # A tenth, because this case multiplies rounding errors too, which differ with the number of threads.
+    np.testing.assert_allclose(shown[:, explodes], written[:, explodes], rtol=0.1)
 
 
 def test_the_plot_is_written(ended: Ended) -> None:

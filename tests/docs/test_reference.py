@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ItemError, LineError, RequestError, codes
+from app.codes import codes
+from app.errors import ItemError, LineError, RequestError
 from app.main import create_app
 from app.measures.batches import DROPS
 from app.measures.requests import REJECTIONS

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from app.errors import ItemError, codes
+from app.codes import codes
+from app.errors import ItemError
 from tests.app.api.conftest import clients
 from tests.packages import copy_tiny
 from tests.parrot import parrot, weigher

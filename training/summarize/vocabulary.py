@@ -23,8 +23,6 @@ SPECIAL = (PAD, UNK, BOS, EOS, *(f"<{kind}>" for kind in KINDS), LINE)
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 KIND_IDS: dict[Kind, int] = {kind: 4 + at for at, kind in enumerate(KINDS)}
 LINE_ID = len(SPECIAL) - 1
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID, *KIND_IDS.values())
-"""Ids that no summary may have but by copying (the unknown token) or at all (the others)."""
 
 
 def train(texts: Iterable[str], config: VocabularyConfig, version: int) -> Tokenizer:

@@ -198,11 +198,3 @@ class Statistics(BaseModel):
     """Every package's figures."""
 
     model_stats: list[ModelStatistics]
-
-
-class OipError(BaseModel):
-    """The body of every answer that is not 2xx."""
-
-    error: str = Field(description="What is wrong and what was expected.")
-    code: str = Field(description="A stable name of the error; docs/api.md lists them.")
-    request_id: str = Field(description="As in the X-Request-Id header and in the log.")
