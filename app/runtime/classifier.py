@@ -10,6 +10,7 @@ import numpy.typing as npt
 from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.store import Package
+from app.runtime.lane import SessionLane
 from app.runtime.model import TextModel, open_session
 from app.runtime.providers import Provider
 from app.runtime.session import Array, Session, padded
@@ -19,14 +20,11 @@ _WARM_UP_TOKENS = (1, 16, 128)
 
 
 @dataclass(frozen=True, eq=False)
-class GraphLane:
+class GraphLane(SessionLane):
     """Rows that may run together: those of one session that ask for the same outputs."""
 
-    session: Session
     pad_id: int
     outputs: tuple[str, ...]
-    model: str
-    version: str
 
     def run(self, rows: Sequence[npt.NDArray[np.int64]]) -> list[tuple[Array, ...]]:
         """Return each row's outputs in the lane's order: logits float32[C], attribution float32[T, C]."""
@@ -36,14 +34,6 @@ class GraphLane:
             for name, arrays in zip(self.outputs, found, strict=True)
         )
         return list(zip(*columns, strict=True))
-
-    def renew(self) -> None:
-        """Open a new session in the place of one that hangs."""
-        self.session.renew()
-
-    def interrupt(self) -> None:
-        """Let what its session runs now end with an error."""
-        self.session.interrupt()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +49,7 @@ class Classifier(TextModel):
         object.__setattr__(self, "temperature", self.manifest.temperature)
         for name, outputs in (("plain", (LOGITS,)), ("explained", (LOGITS, ATTRIBUTION))):
             pad_id = self.manifest.tokenizer.pad_id
-            lane = GraphLane(self.session, pad_id, outputs, self.name, self.version)
+            lane = GraphLane(self.session, self.name, self.version, pad_id, outputs)
             object.__setattr__(self, name, lane)
 
     @classmethod
@@ -68,11 +58,6 @@ class Classifier(TextModel):
         model = cls(package, provider, package.tokenizer(), open_session(package, provider, precision))
         model.warm_up()
         return model
-
-    @property
-    def precision(self) -> str:
-        """The precision of its graph."""
-        return self.session.precision
 
     def warm_up(self) -> None:
         """Run both lanes over a few lengths; ``PackageError`` where the answers have not the form of the labels."""

@@ -11,6 +11,7 @@ from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.store import Package
 from app.modelpack.summaries import Extraction
+from app.runtime.lane import SessionLane
 from app.runtime.model import TextModel, open_session
 from app.runtime.providers import Provider
 from app.runtime.session import Session, padded
@@ -41,25 +42,14 @@ class Scored(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ScoringLane:
+class ScoringLane(SessionLane):
     """Documents of one session; each runs alone, since the graph reads the sentences of one text side by side."""
 
-    session: Session
     pad_id: int
-    model: str
-    version: str
 
     def run(self, rows: Sequence[Document]) -> list[Scored]:
         """Return each document's scores and vectors, in order."""
         return [self._one(document) for document in rows]
-
-    def renew(self) -> None:
-        """Open a new session in the place of one that hangs."""
-        self.session.renew()
-
-    def interrupt(self) -> None:
-        """Let what its session runs now end with an error."""
-        self.session.interrupt()
 
     def _one(self, document: Document) -> Scored:
         scores, vectors = self.session.run((_SCORES, _VECTORS), padded(document.sentences, self.pad_id))
@@ -74,7 +64,7 @@ class Extractor(TextModel):
     lane: ScoringLane = field(init=False)
 
     def __post_init__(self) -> None:
-        lane = ScoringLane(self.session, self.manifest.tokenizer.pad_id, self.name, self.version)
+        lane = ScoringLane(self.session, self.name, self.version, self.manifest.tokenizer.pad_id)
         object.__setattr__(self, "lane", lane)
 
     @classmethod
@@ -83,11 +73,6 @@ class Extractor(TextModel):
         model = cls(package, provider, package.tokenizer(), open_session(package, provider, precision))
         model.warm_up()
         return model
-
-    @property
-    def precision(self) -> str:
-        """The precision of its graph."""
-        return self.session.precision
 
     @property
     def extraction(self) -> Extraction:

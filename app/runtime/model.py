@@ -41,9 +41,9 @@ class Model(ABC):
         return tuple(part for part in vars(self).values() if isinstance(part, Session))
 
     @property
-    @abstractmethod
     def precision(self) -> str:
         """The precision of its graphs; where they differ, each, in the order in which they run: ``int8/fp32``."""
+        return "/".join(dict.fromkeys(session.precision for session in self.sessions))
 
     @abstractmethod
     def warm_up(self) -> None:

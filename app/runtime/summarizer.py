@@ -84,11 +84,6 @@ class Summarizer(TextModel):
         return model
 
     @property
-    def precision(self) -> str:
-        """The precision of its graphs, ``encoder/step`` where they differ."""
-        return "/".join(dict.fromkeys([self.encoder.precision, self.stepper.precision]))
-
-    @property
     def generation(self) -> Generation:
         """What the package says of how it writes."""
         if self.manifest.generation is None:

@@ -14,6 +14,7 @@ from app.modelpack import manifest as schema
 from app.modelpack.onnxfile import refuse_custom_operators
 from app.modelpack.store import Package
 from app.modelpack.tensors import Tensor, Tensors
+from app.runtime.lane import SessionLane
 from app.runtime.model import Model, open_session
 from app.runtime.providers import Provider
 from app.runtime.session import Array, Session
@@ -52,14 +53,11 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class TensorLane:
+class TensorLane(SessionLane):
     """Requests to one session whose inputs have the same shapes, but for the batch axis where there is one."""
 
-    session: Session
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    model: str
-    version: str
     joining: Literal["end to end", "alone"]
 
     def run(self, rows: Sequence[Block]) -> list[tuple[Array, ...]]:
@@ -71,14 +69,6 @@ class TensorLane:
         if any(array.shape[:1] != (ends[-1],) for array in found):
             raise InferenceFailed("the model gave another number of rows than it got")
         return [tuple(array[start:end] for array in found) for start, end in pairwise(ends)]
-
-    def renew(self) -> None:
-        """Open a new session in the place of one that hangs."""
-        self.session.renew()
-
-    def interrupt(self) -> None:
-        """Let what its session runs now end with an error."""
-        self.session.interrupt()
 
     def _run(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         return tuple(self.session.run(self.outputs, dict(zip(self.inputs, arrays, strict=True))))
@@ -99,11 +89,6 @@ class TensorModel(Model):
         model = cls(package, provider, open_session(package, provider, precision))
         model.warm_up()
         return model
-
-    @property
-    def precision(self) -> str:
-        """The precision of its graph."""
-        return self.session.precision
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -166,7 +151,7 @@ class TensorModel(Model):
     def _lane(self) -> TensorLane:
         inputs, outputs = (tuple(tensor.name for tensor in side) for side in (self.inputs, self.outputs))
         joining: Literal["end to end", "alone"] = "end to end" if self.tensors.batched else "alone"
-        return TensorLane(self.session, inputs, outputs, self.name, self.version, joining)
+        return TensorLane(self.session, self.name, self.version, inputs, outputs, joining)
 
     def _first_that_run(self, lane: TensorLane) -> tuple[list[Block], list[tuple[Array, ...]]]:
         """Return rows that the graph takes, and what it makes of each alone."""
