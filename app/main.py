@@ -29,7 +29,7 @@ from app.errors import StartupError
 from app.metrics import Metrics
 from app.modelpack.manifest import CLASSIFYING
 from app.modelpack.watch import Watch
-from app.runtime.model import Model
+from app.runtime.model import Model, files_to_open
 from app.runtime.opening import open_model
 from app.runtime.providers import Provider, choose
 from app.runtime.registry import Registry
@@ -316,4 +316,5 @@ def _registry(settings: Settings, provider: Provider) -> Registry:
     if not settings.models_dir.is_dir():
         raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
     open_package = partial(open_model, provider=provider, precision=settings.precision)
-    return Registry(settings.models_dir, open_package, traffic_of(settings))
+    wanted = partial(files_to_open, provider=provider, precision=settings.precision)
+    return Registry(settings.models_dir, open_package, traffic_of(settings), wanted)

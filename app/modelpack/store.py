@@ -8,7 +8,8 @@ it is where one is written before it is renamed to its place (``app.modelpack.in
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,8 @@ _MAX_MANIFEST_BYTES = 1 << 20
 
 Key = tuple[str, int]
 """A package's name and version."""
+Wanted = Callable[[Manifest], Collection[str]]
+"""Names the files of a package that are read as soon as all of it is verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Package:
     folder: Path
     digest: str
     """SHA-256 of its manifest, and so of every file of it."""
+    _kept: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """What was read to be verified and is wanted soon."""
 
     @property
     def name(self) -> str:
@@ -45,13 +50,20 @@ class Package:
 
     def read(self, file: str) -> bytes:
         """Return a listed file's content, which is sure to be what the manifest's hash says."""
-        return _verified(self.folder, file, self.manifest.files[file])
+        kept = self._kept.get(file)
+        return _verified(self.folder, file, self.manifest.files[file]) if kept is None else kept
+
+    def keep(self, file: str, raw: bytes) -> None:
+        """Have ``read`` give what was verified just now, until ``let_go``."""
+        self._kept[file] = raw
+
+    def let_go(self) -> None:
+        """Free what is kept: it is opened, and ``read`` reads from disk again."""
+        self._kept.clear()
 
     def graph_bytes(self, graph: Graph) -> bytes:
-        """Return an ONNX file's content, hash checked and without external data."""
-        raw = self.read(graph.file)
-        refuse_external_data(graph.file, raw)
-        return raw
+        """Return an ONNX file's content, hash checked: the one that was found to be without external data."""
+        return self.read(graph.file)
 
     def tokenizer(self) -> TextTokenizer:
         """Open the package's tokenizer."""
@@ -115,8 +127,11 @@ def manifest_of(folder: Path) -> Manifest:
     return schema.parse(_read_inside(folder, schema.FILE, _MAX_MANIFEST_BYTES))
 
 
-def open_package(folder: Path) -> Package:
-    """Return the package in ``folder`` once every file of it is verified; ``PackageError`` says what is wrong."""
+def open_package(folder: Path, wanted: Wanted = lambda _: ()) -> Package:
+    """Return the package in ``folder`` once every file of it is verified; ``PackageError`` says what is wrong.
+
+    What is ``wanted`` is kept until it is let go of, so that opening it neither reads nor hashes it again.
+    """
     written = _read_inside(folder, schema.FILE, _MAX_MANIFEST_BYTES)
     manifest = schema.parse(written)
     if manifest.name != folder.parent.name:
@@ -124,11 +139,13 @@ def open_package(folder: Path) -> Package:
     if str(manifest.version) != folder.name:
         raise PackageError(schema.FILE, f"version is {manifest.version}", f"{folder.name}, as its folder")
     package = Package(manifest, folder, hashlib.sha256(written).hexdigest())
-    graphs = {graph.file for graph in manifest.graphs}
+    graphs, kept = {graph.file for graph in manifest.graphs}, wanted(manifest)
     for file in manifest.files:
         raw = package.read(file)
         if file in graphs:
             refuse_external_data(file, raw)
+        if file in kept:
+            package.keep(file, raw)
     return package
 
 

@@ -67,12 +67,29 @@ def open_session(package: Package, provider: Provider, precision: str, role: Rol
     return Session(graph, read(), provider, read=read)
 
 
+def files_to_open(manifest: Manifest, provider: Provider, precision: str = "auto") -> set[str]:
+    """Name what opening a package reads: its tokenizer, and of each role the graph that will run."""
+    chosen = [
+        _chosen(manifest, provider, precision, role) or _chosen(manifest, provider, "auto", role)
+        for role in {graph.role for graph in manifest.graphs}
+    ]
+    tokenizer = [manifest.its_tokenizer] if manifest.its_tokenizer is not None else []
+    return {part.file for part in (*tokenizer, *chosen) if part is not None}
+
+
 def _graph(manifest: Manifest, provider: Provider, precision: str, role: Role) -> Graph:
-    for wanted in provider.precisions:
-        graph = manifest.graph(wanted, role)
-        if graph is not None and precision in {"auto", wanted}:
-            return graph
+    graph = _chosen(manifest, provider, precision, role)
+    if graph is not None:
+        return graph
     wanted_text = " or ".join(provider.precisions) if precision == "auto" else precision
     have = ", ".join(graph.precision for graph in manifest.graphs if graph.role == role)
     which = "graphs" if role == "model" else f"graphs of role {role}"
     raise PackageError(schema.FILE, f"{which} of precision {have}", f"{wanted_text} for the provider {provider.device}")
+
+
+def _chosen(manifest: Manifest, provider: Provider, precision: str, role: Role) -> Graph | None:
+    for wanted in provider.precisions:
+        graph = manifest.graph(wanted, role)
+        if graph is not None and precision in {"auto", wanted}:
+            return graph
+    return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.errors import ChangeRefused, ModelNotFound, PackageError
 from app.modelpack.manifest import CLASSIFYING, Task
-from app.modelpack.store import Key, Package, Refused, folder_of, open_package, survey
+from app.modelpack.store import Key, Package, Refused, Wanted, folder_of, open_package, survey
 from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, SetShadow, Unload
 from app.runtime.model import Model
 from app.runtime.snapshot import Entry, Pick, Snapshot
@@ -55,14 +55,19 @@ class Registry:
     """The present snapshot, and how the next one comes about."""
 
     def __init__(
-        self, root: Path, open_package: Callable[[Package], Model], traffic: Mapping[str, Traffic] | None = None
+        self,
+        root: Path,
+        open_package: Callable[[Package], Model],
+        traffic: Mapping[str, Traffic] | None = None,
+        wanted: Wanted = lambda _: (),
     ) -> None:
         """``open_package`` opens a verified package, on the provider and at the precision of the caller's choice.
 
-        ``traffic``: how requests are shared out at the start.
+        ``traffic``: how requests are shared out at the start; ``wanted``: the files that ``open_package`` reads.
         """
         self._root = root
         self._open_package = open_package
+        self._wanted = wanted
         self._first_traffic = dict(traffic or {})
         self.now = Snapshot()
 
@@ -159,10 +164,13 @@ class Registry:
 
     def _opened(self, key: Key, digest: str | None = None) -> Entry:
         try:
-            package = open_package(folder_of(self._root, key))
+            package = open_package(folder_of(self._root, key), self._wanted)
             if digest not in {None, package.digest}:
                 return Refused(*key, _CHANGED)
-            return self._open_package(package)
+            try:
+                return self._open_package(package)
+            finally:
+                package.let_go()
         except PackageError as refused:
             return Refused(*key, str(refused))
 

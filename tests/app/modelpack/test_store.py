@@ -137,3 +137,16 @@ def test_every_committed_package_is_whole() -> None:
     found = [*discover(models), *discover(PACKAGES)]
     assert TINY.is_dir()
     assert [entry for entry in found if isinstance(entry, Refused)] == []
+
+
+def test_what_is_wanted_is_read_once_and_from_disk_again_after_it_was_let_go(tmp_path: Path) -> None:
+    folder = copy_tiny(tmp_path)
+    package = open_package(folder, lambda manifest: {manifest.tokenizer.file})
+    for file in ("tokenizer.json", "model.onnx"):
+        (folder / file).unlink()
+    assert len(package.read("tokenizer.json")) == package.manifest.files["tokenizer.json"].bytes
+    with pytest.raises(PackageError, match=r"model\.onnx: missing"):
+        package.read("model.onnx")
+    package.let_go()
+    with pytest.raises(PackageError, match=r"tokenizer\.json: missing"):
+        package.read("tokenizer.json")

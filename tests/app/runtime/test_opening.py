@@ -1,5 +1,7 @@
 """Every package here opens as what its task makes it, and its graphs are of a form that runs everywhere."""
 
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from app.errors import PackageError
 from app.modelpack.store import Package, Refused, discover, open_package
 from app.runtime.classifier import Classifier
 from app.runtime.extractor import Extractor
+from app.runtime.model import files_to_open
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.summarizer import Summarizer
@@ -51,3 +54,19 @@ def test_a_graph_that_opens_and_does_not_run_is_refused_by_name(tmp_path: Path) 
         PackageError, match=r"manifest.json: a graph fails on its first run \(.*; expected graphs that run"
     ):
         open_model(open_package(folder), choose("cpu"))
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_opening_reads_the_files_that_were_told_and_no_others(tmp_path: Path, precision: str) -> None:
+    for folder in (copy_tiny(tmp_path), weigher(tmp_path), parrot(tmp_path)):
+        package = open_package(folder, partial(files_to_open, provider=choose("cpu"), precision=precision))
+        shutil.rmtree(folder)
+        model = open_model(package, choose("cpu"), precision)
+        kept = {graph.file for graph in package.manifest.graphs if graph.precision in model.precision.split("/")}
+        assert files_to_open(package.manifest, choose("cpu"), precision) == kept | {"tokenizer.json"}
+
+
+def test_a_precision_that_a_package_has_not_got_is_no_matter_before_it_opens(tmp_path: Path) -> None:
+    manifest = open_package(weigher(tmp_path)).manifest
+    assert {graph.precision for graph in manifest.graphs} == {"fp32"}
+    assert files_to_open(manifest, choose("cpu"), "int8") == {"model.onnx", "tokenizer.json"}
