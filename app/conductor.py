@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import structlog
 
-from app.control import Answered, Asked, Decide, Done, Link, Opened, Prepare, Vote
-from app.errors import ChangeRefused, RequestError
+from app.control import Answered, Asked, Decide, Done, Failed, Link, Opened, Prepare, Vote
+from app.errors import ChangeRefused, RequestError, StartupError
 from app.modelpack.store import survey
 from app.runtime.changes import Change, Plan, action
 from app.runtime.traffic import Traffic
@@ -68,12 +68,20 @@ class Conductor:
         """Leave a worker's end of the pipe to the worker, whose death is seen by its end."""
         self._far_ends.pop(slot).close()
 
+    def let_go(self) -> None:
+        """Close this process's copies of the supervisor's ends, after a fork."""
+        for pipe in self._pipes.values():
+            pipe.close()
+
     def ask(self, change: Change) -> None:
         """Make a change at the next turn, for nobody who waits for an answer."""
         self._asked.append((None, 0, change))
 
     def turn(self, wait_s: float) -> None:
-        """Hear the workers for so long, and make the changes that are asked for."""
+        """Hear the workers for so long, and make the changes that are asked for.
+
+        Raises ``StartupError`` with what the first worker that cannot start says, where none could before.
+        """
         self._hear(wait_s)
         while self._asked and not self._stopping():
             slot, ticket, change = self._asked.popleft()
@@ -156,6 +164,8 @@ class Conductor:
                     self._asked.append((slot, ticket, change))
                 case Opened(plan):
                     self._opened(slot, plan)
+                case Failed(reason):
+                    self._failed(slot, reason)
                 case Vote() | Done():
                     found.append((slot, message))
                 case _:
@@ -168,6 +178,11 @@ class Conductor:
             self._plan, self._is_told = plan, True
         elif plan != self._plan:
             log.error("worker_differs", slot=slot, opened=sorted(plan.opened), expected=sorted(self._plan.opened))
+
+    def _failed(self, slot: int, reason: str) -> None:
+        if not self._is_told:
+            raise StartupError(reason)
+        log.critical("start_failed", slot=slot, reason=reason)
 
     def _send(self, slot: int, message: object) -> None:
         try:

@@ -35,6 +35,13 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A worker cannot start, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Somebody asks a worker for a change."""
 

@@ -13,8 +13,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.reduction import DupFd
-from typing import Any
 
 _READY, _ENDED, _HERE = b"r", b"-", b"+"
 _READ_BYTES = 4096
@@ -49,7 +47,7 @@ class Lane:
         return self._near.fileno()
 
     def door(self) -> "Door":
-        """Return the worker's end, to be sent to its process."""
+        """Return the worker's end, for the process that is forked next."""
         return Door(self._far)
 
     def give(self, connection: socket.socket) -> bool:
@@ -70,6 +68,12 @@ class Lane:
                 self.connections -= said.count(_ENDED)
         return self.ready and not before
 
+    def let_go(self, *, whole: bool) -> None:
+        """Close this process's copies of the near end, or of both, after a fork; they stay open in the supervisor."""
+        self._near.close()
+        if whole:
+            self._far.close()
+
     def close(self) -> list[socket.socket]:
         """Close both ends; return the connections that the worker never took."""
         left = list(_taken(self._far))
@@ -83,14 +87,6 @@ class Door:
 
     def __init__(self, far: socket.socket) -> None:
         self._far = far
-        self._unsaid = b""
-
-    def __getstate__(self) -> Any:
-        return DupFd(self._far.fileno())
-
-    def __setstate__(self, state: Any) -> None:
-        self._far = socket.socket(fileno=state.detach())
-        self._far.setblocking(False)
         self._unsaid = b""
 
     def fileno(self) -> int:
@@ -151,6 +147,12 @@ class Dispatch:
                 return False
             self._held.popleft().close()
         return True
+
+    def let_go(self) -> None:
+        """Close this process's copies of the listener and of what is held, after a fork."""
+        self._listener.close()
+        while self._held:
+            self._held.popleft().close()
 
     def close(self) -> None:
         """Accept and give away what has connected so far, and then nothing more."""

@@ -42,6 +42,7 @@ from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
 from app.scheduling.inline import Inline
 from app.scheduling.observer import BatchObserver, CacheObserver, DecodeObserver, HangObserver
+from app.scheduling.places import Places
 from app.scheduling.policy import Budget
 from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
@@ -68,15 +69,15 @@ _ROUTE_CODES = {
 }
 
 
-def create_app(settings: Settings | None = None, link: Link | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, link: Link | None = None, places: Places | None = None) -> FastAPI:
     """Return the application over ``settings`` (default: the environment's); nothing runs before its lifespan does.
 
-    ``link``: to the supervisor, for one of several processes.
+    ``link``: to the supervisor, for one of several processes, and ``places``: the cores that they share.
     Raises ``StartupError`` where the process must not start: a bad setting, a missing provider or folder.
     """
     settings = settings or load_settings()
     access = access_of(settings)
-    parts = Parts(settings, link)
+    parts = Parts(settings, link, places)
     app = FastAPI(
         title="Sluice",
         version=__version__,
@@ -115,14 +116,14 @@ def create_app(settings: Settings | None = None, link: Link | None = None) -> Fa
 class Parts:
     """Everything below HTTP, wired; ``running`` opens the models and stops the threads again."""
 
-    def __init__(self, settings: Settings, link: Link | None = None) -> None:
+    def __init__(self, settings: Settings, link: Link | None = None, places: Places | None = None) -> None:
         self._settings = settings
         self._has_siblings = settings.workers > 1
         self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
         provider = _provider(settings)
         self.registry = _registry(settings, provider)
-        threads = settings.threads or max(1, usable_cores() // settings.workers)
+        threads = settings.threads or max(1, usable_cores() // max(1, settings.workers))
         alarm = HangObserver(self.metrics, self._set_failing)
         self._watchdog = Watchdog(settings.watchdog_ms / 1000, alarm)
         self._batcher = Batcher(
@@ -133,6 +134,7 @@ class Parts:
             watchdog=self._watchdog,
             patience=Patience(settings.max_wait_ms / 1000, settings.overload_wait_ms / 1000),
             inline=_inline(settings, provider),
+            places=None if settings.threads else places,
         )
         self._decoder = Decoder(
             threads=threads,

@@ -20,6 +20,7 @@ from app.api import gate, wire
 from app.control import Link
 from app.handover import Door, turn_away
 from app.main import create_app
+from app.scheduling.places import Places
 from app.service import Service
 from app.settings import Settings
 from app.standstill import end_process
@@ -43,13 +44,15 @@ _STUCK_LIMITS = 3
 _PULSE_S = 0.1
 
 
-def run(settings: Settings, source: socket.socket | Door, link: Link | None = None) -> None:
+def run(
+    settings: Settings, source: socket.socket | Door, link: Link | None = None, places: Places | None = None
+) -> None:
     """Serve what comes from a listener, or out of a door, until a signal; then drain.
 
-    ``link``: to the supervisor, which has all workers reload at once.
+    ``link``: to the supervisor, which has all workers reload at once. ``places``: the cores that workers share.
     """
     _allow_descriptors(settings)
-    app = create_app(settings, link)
+    app = create_app(settings, link, places)
 
     def on_hangup() -> None:
         app.state.access.hurry()

@@ -51,7 +51,10 @@ class Settings(BaseSettings):
         "Needs `sluice[grpc]`; without it, off.",
     )
     workers: int = Field(
-        1, ge=1, le=256, description="Server processes; one will do until its event loop is the limit."
+        0,
+        ge=0,
+        le=256,
+        description="Server processes; 0 means one a usable core and at most 4, or one where CUDA is installed.",
     )
     api_keys_file: Path | None = Field(
         None, description="File of API keys, read anew when it changes; needed where `SLUICE_HOST` is not loopback."
@@ -78,7 +81,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=256,
-        description="Inference threads a process, and as many for summaries; 0 means one a usable core.",
+        description="Inference threads a process, and as many for summaries; 0 shares the usable cores out, and lets a "
+        "process use one that another leaves idle.",
     )
     max_batch_cells: int = Field(
         1024, ge=1, description="Cells (rows x longest row, padding counted) that one batch may hold."

@@ -1,4 +1,8 @@
-"""The server processes: one, or a supervisor and several, which get connections evenly and share their metrics."""
+"""The server processes: one, or a supervisor and several, which get connections evenly and share their metrics.
+
+Workers are forked, so that what was imported is in memory once and a worker that died is back without importing it
+again. The supervisor has no threads, whose locks a fork would copy, and opens no device.
+"""
 
 import contextlib
 import gc
@@ -21,12 +25,15 @@ import structlog
 
 from app import logs
 from app.conductor import Conductor
-from app.control import Link
+from app.control import Failed, Link
 from app.errors import SettingsError, StartupError
 from app.handover import Dispatch, Door, Lane
-from app.main import create_app, traffic_of
+from app.main import traffic_of
 from app.modelpack.watch import Watch
 from app.runtime.changes import Reload
+from app.runtime.providers import may_use_cuda
+from app.runtime.threads import usable_cores
+from app.scheduling.places import Board, Places
 from app.server import SIGNALS, run
 from app.settings import Settings
 from app.sharing import count_restarts, share
@@ -39,11 +46,15 @@ _RESTART_WAIT_S = 1.0
 """A worker that dies at once is not restarted in a tight loop."""
 _KILL_MARGIN_S = 5.0
 _START_FAILED = 2
+_MOST_BY_DEFAULT = 4
+"""Each process has every package in memory, so more of them are for an operator to ask for."""
+_FOLLOW_S = 0.2
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, drain, and return; ``StartupError`` where serving cannot begin."""
     logs.configure(settings.log_format, settings.log_level)
+    settings = settings.model_copy(update={"workers": settings.workers or workers_by_default(settings)})
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port, workers=settings.workers)
@@ -51,9 +62,20 @@ def serve(settings: Settings) -> None:
         if settings.workers == 1:
             run(settings, listener)
         else:
-            _supervise(settings, listener)
+            with _metrics_folder(settings) as folder:
+                _Supervisor(settings.model_copy(update={"metrics_dir": folder}), listener).run()
     finally:
         logs.let_go()
+
+
+def workers_by_default(settings: Settings) -> int:
+    """Return how many processes serve where nobody says: one a core, since an event loop needs as much as its model.
+
+    One where a device does the work, and where a process cannot safely be forked.
+    """
+    if sys.platform != "linux" or (settings.provider != "cpu" and may_use_cuda()):
+        return 1
+    return min(usable_cores(), _MOST_BY_DEFAULT)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -67,30 +89,28 @@ def _listen(settings: Settings) -> socket.socket:
         ) from broken
 
 
-def _work(settings: Settings, door: Door, slot: int, link: Link) -> None:
+def _work(settings: Settings, door: Door, slot: int, link: Link, places: Places) -> None:
     """Be one worker process."""
-    gc.freeze()  # what is imported stays, and no collection while it starts need walk it
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
     if settings.metrics_dir is None:
         raise RuntimeError("This is a bug: workers without a metrics folder")
     share(settings.metrics_dir, slot)
-    threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+    threading.Thread(target=_follow, args=(os.getppid(),), name="follow-parent", daemon=True).start()
     try:
-        run(settings, door, link)
+        run(settings, door, link, places)
         logs.let_go()
     except StartupError as error:
-        log.critical("start_failed", reason=str(error))
+        link.pipe.send(Failed(str(error)))
         sys.exit(_START_FAILED)
 
 
-def _follow_parent() -> None:
+def _follow(parent: int) -> None:
     """Drain when the supervisor is gone: nobody else would ever stop this process."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        log.error("supervisor_died")
-        signal.raise_signal(signal.SIGTERM)
+    while os.getppid() == parent:
+        time.sleep(_FOLLOW_S)
+    log.error("supervisor_died")
+    signal.raise_signal(signal.SIGTERM)
 
 
 class _Supervisor:
@@ -110,18 +130,23 @@ class _Supervisor:
             settings.models_dir, lambda: self._stopping.asked, self._tend, traffic=traffic_of(settings)
         )
         self._watch = Watch(settings.models_dir)
+        self._board = Board(settings.workers, usable_cores())
 
     def run(self) -> None:
-        """Serve until a signal; then let each worker drain."""
+        """Serve until a signal; then let each worker drain. ``StartupError`` where the first of them cannot start."""
         signal.signal(signal.SIGHUP, self._on_hangup)
-        while not self._stopping.asked:
-            self._start_missing()
-            self._conductor.turn(_POLL_S)
-            if self._settings.watch_models and self._watch.due() and self._watch.changed():
-                self._conductor.ask(Reload())
-            self._bury_the_dead()
-        self._dispatch.close()
-        _stop(list(self._workers.values()), self._settings.drain_s + _KILL_MARGIN_S)
+        gc.collect()
+        gc.freeze()  # no collection walks what is here now, and so no worker gets a copy of it for that
+        try:
+            while not self._stopping.asked:
+                self._start_missing()
+                self._conductor.turn(_POLL_S)
+                if self._settings.watch_models and self._watch.due() and self._watch.changed():
+                    self._conductor.ask(Reload())
+                self._bury_the_dead()
+        finally:
+            self._dispatch.close()
+            _stop(list(self._workers.values()), self._settings.drain_s + _KILL_MARGIN_S)
 
     def _on_hangup(self, _: int, __: FrameType | None) -> None:
         _pass_on(signal.SIGHUP, list(self._workers.values()))  # for their keys
@@ -142,8 +167,30 @@ class _Supervisor:
         for slot, due in list(self._due.items()):
             if time.monotonic() >= due:
                 del self._due[slot]
-                lane = self._lanes[slot] = Lane()
-                self._workers[slot] = _start(self._settings, lane, slot, self._conductor)
+                self._start(slot)
+
+    def _start(self, slot: int) -> None:
+        lane = self._lanes[slot] = Lane()
+        link = self._conductor.link(slot)
+        worker = multiprocessing.get_context("fork").Process(
+            target=self._become, args=(slot, lane, link), name=f"sluice-{slot}"
+        )
+        with _held_back([*SIGNALS, signal.SIGHUP]):
+            worker.start()
+        self._conductor.started(slot)
+        self._workers[slot] = worker
+
+    def _become(self, slot: int, lane: Lane, link: Link) -> None:
+        """Be a worker: let go of all that is the supervisor's, or nobody would see that its ends are closed."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens to it: what it is about is read anew
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [*SIGNALS, signal.SIGHUP])
+        self._dispatch.let_go()
+        self._conductor.let_go()
+        for other in self._lanes.values():
+            other.let_go(whole=other is not lane)
+        _work(self._settings, lane.door(), slot, link, self._board.places(slot))
 
     def _bury_the_dead(self) -> None:
         """Give the connections that a dead worker never took to others, and let another take its place soon."""
@@ -158,13 +205,6 @@ class _Supervisor:
             self._due[slot] = time.monotonic() + _RESTART_WAIT_S
 
 
-def _supervise(settings: Settings, listener: socket.socket) -> None:
-    """Keep ``settings.workers`` processes running until a signal; then let each drain."""
-    create_app(settings.model_copy(update={"workers": 1}))  # what is wrong is said once, before any process starts
-    with _metrics_folder(settings) as folder:
-        _Supervisor(settings.model_copy(update={"metrics_dir": folder}), listener).run()
-
-
 class _Stop:
     """Set by SIGTERM or SIGINT."""
 
@@ -177,14 +217,14 @@ class _Stop:
         self.asked = True
 
 
-def _start(settings: Settings, lane: Lane, slot: int, conductor: Conductor) -> BaseProcess:
-    # spawn, because a fork would copy the supervisor's threads' locks
-    process = multiprocessing.get_context("spawn").Process(
-        target=_work, args=(settings, lane.door(), slot, conductor.link(slot)), name=f"sluice-{slot}"
-    )
-    process.start()
-    conductor.started(slot)
-    return process
+@contextlib.contextmanager
+def _held_back(numbers: list[signal.Signals]) -> Iterator[None]:
+    """Let signals wait: one that came between a fork and the worker's own handlers would be the supervisor's twice."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 def _pass_on(number: signal.Signals, workers: list[BaseProcess]) -> None:

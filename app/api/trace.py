@@ -1,5 +1,6 @@
 """What is known of one request while it is answered, for its log line and its metrics."""
 
+import os
 import random
 import re
 from collections.abc import Mapping, MutableMapping
@@ -13,6 +14,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _KEY = "sluice.trace"
 _ids = random.Random()  # noqa: S311 - an id is unique, not secret, and the kernel's random numbers cost a call each
+os.register_at_fork(after_in_child=_ids.seed)  # or all worker processes would draw the same ids
 
 
 @dataclass(slots=True)

@@ -39,14 +39,18 @@ class Provider:
         return ("fp32",) if self.device == "cuda" else ("int8", "fp32")
 
 
+def may_use_cuda() -> bool:
+    """Tell whether this ONNX Runtime has the provider of CUDA; touches no device."""
+    return _NAMES["cuda"] in onnxruntime.get_available_providers()
+
+
 def cuda_trouble() -> str | None:
     """Return why CUDA cannot be used here, or ``None`` where it can.
 
     An installed provider is not enough: without a driver or a device ONNX Runtime quietly opens graphs on the CPU.
     """
-    installed = onnxruntime.get_available_providers()
-    if _NAMES["cuda"] not in installed:
-        return f"this ONNX Runtime has no CUDA provider (it has {', '.join(installed)})"
+    if not may_use_cuda():
+        return f"this ONNX Runtime has no CUDA provider (it has {', '.join(onnxruntime.get_available_providers())})"
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:

@@ -15,6 +15,7 @@ from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
 from app.scheduling.job import Job, Row
 from app.scheduling.lag import Lag
+from app.scheduling.places import Places
 from app.scheduling.policy import PRIORITIES, Budget, Priority, due
 from app.scheduling.queue import Waiting
 from app.scheduling.runner import Runner
@@ -35,15 +36,17 @@ class Batcher:
         watchdog: Watchdog | None = None,
         patience: Patience | None = None,
         inline: Inline | None = None,
+        places: Places | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make it; ``watchdog``: who notices a batch that hangs; default nobody.
 
         ``patience``: what bounds the wait of interactive work; default nothing. ``inline``: what may run on the event
-        loop's thread; default nothing. ``clock`` stands in for ``time.monotonic``.
+        loop's thread; default nothing. ``places``: the cores that other processes use too. ``clock`` stands in for
+        ``time.monotonic``.
         """
         self._costs = RunCosts()
-        self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs)
+        self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs, places)
         self._admission = Admission(threads, patience or Patience(), self._shed)
         self._lag = Lag()
         self._observer = observer
@@ -52,7 +55,7 @@ class Batcher:
             self._waiting,
             self._costs,
             self,
-            threads=threads,
+            threads=self._waiting.asking,
             watchdog=watchdog or Watchdog(0),
             inline=inline or Inline(),
             clock=clock,

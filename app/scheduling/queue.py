@@ -21,6 +21,7 @@ from app.errors import QueueFull
 from app.runtime.widths import rung
 from app.scheduling.estimate import RunCosts
 from app.scheduling.job import Job, Row
+from app.scheduling.places import Places
 from app.scheduling.policy import BATCH_TURN, PRIORITIES, Budget, Joining, Priority, due, neighbours, turn
 
 _SHORT_ABOUT_S = 1.0
@@ -99,11 +100,24 @@ class _Class:
 class Waiting:
     """The bounded queue; every method may be called from any thread."""
 
-    def __init__(self, budget: Budget, max_tokens: int, threads: int = 1, costs: RunCosts | None = None) -> None:
-        """``costs`` forecasts runs; without, no run is forecast to take any time."""
+    def __init__(
+        self,
+        budget: Budget,
+        max_tokens: int,
+        threads: int = 1,
+        costs: RunCosts | None = None,
+        places: Places | None = None,
+    ) -> None:
+        """``costs`` forecasts runs; without, no run is forecast to take any time.
+
+        ``threads``: batches that may run at once. With ``places``, as many threads as there are cores ask for work, and
+        those beyond ``threads`` get some where a core is free or every batch that runs is a long row.
+        """
         self._budget = budget
         self._max_tokens = max_tokens
         self._threads = threads
+        self._places = places
+        self._asking = threads if places is None else max(threads, places.cores)
         self._costs = costs or RunCosts()
         self._changed = threading.Condition()
         self._classes: dict[Priority, _Class] = {priority: _Class() for priority in PRIORITIES}
@@ -126,8 +140,13 @@ class Waiting:
         return sum(each.tokens for each in self._classes.values())
 
     @property
+    def asking(self) -> int:
+        """How many threads ask for work."""
+        return self._asking
+
+    @property
     def busy(self) -> bool:
-        """Whether all threads run something."""
+        """Whether as many batches run as may at any time."""
         return self._runs >= self._threads
 
     def put(self, job: Job, now: float = 0.0) -> None:
@@ -173,7 +192,8 @@ class Waiting:
     def wake(self) -> None:
         """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
         with self._changed:
-            self._changed.notify(self.rows)
+            may_run = max(0, self._threads - self._runs) + self._may_borrow()
+            self._changed.notify(min(self.rows, may_run))
 
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""
@@ -221,7 +241,7 @@ class Waiting:
                 return None
             mine.forget(row)
             self._passed = 0
-            self._runs += 1
+            self._count_runs(1)
             return row
 
     def wait(self, clock: Callable[[], float]) -> tuple[list[Row], list[Row]] | None:
@@ -242,7 +262,7 @@ class Waiting:
     def ran(self, rows: list[Row]) -> None:
         """Say that a batch has run: a thread that is kept free of long rows may take one now."""
         with self._changed:
-            self._runs -= 1
+            self._count_runs(-1)
             if any(map(self._is_long, rows)):
                 self._long_runs -= 1
                 self._changed.notify()
@@ -265,6 +285,8 @@ class Waiting:
             raise QueueFull(f"{waits} tokens are waiting and this request has {tokens}; expected at most {most} in all")
 
     def _take(self, now: float) -> tuple[list[Row], list[Row]]:
+        if self._places is not None and self._runs >= self._threads and not self._may_borrow():
+            return [], []
         first = self._first(now)
         if first is None:
             return [], []
@@ -278,9 +300,31 @@ class Waiting:
         low, high = neighbours(lengths, at - start, budget, seconds, within_s=job.deadline - now)
         taken = mine.take(job.lane, start + low, start + high)
         rows = [row for row in taken if row.job.deadline > now]
-        self._runs += bool(rows)
+        self._count_runs(bool(rows))
         self._long_runs += any(map(self._is_long, rows))
         return rows, [row for row in taken if row.job.deadline <= now]
+
+    def _count_runs(self, more: int) -> None:
+        self._runs += more
+        if self._places is not None:
+            self._places.tell(self._runs)
+
+    def _may_borrow(self) -> bool:
+        """Tell whether a batch may run beyond those that may at any time.
+
+        Beside long rows alone, for what is short must not wait for them. Else where a core is free and more waits than
+        half a batch: less goes with the next batch, at a lower cost a row.
+        """
+        if self._runs >= self._asking:
+            return False
+        if self._runs - self._long_runs < self._threads:
+            return True
+        plenty = self.rows > self._budget.max_rows // 2 or self.tokens > self._budget.max_cells // 2
+        return plenty and self._has_free_core
+
+    @property
+    def _has_free_core(self) -> bool:
+        return self._places is not None and self._places.has_free
 
     def _first(self, now: float) -> Row | None:
         """Return the row around which the next batch is formed, and note whose turn it was."""
@@ -302,7 +346,9 @@ class Waiting:
         A text of thousands of words is one row, and no batch can be smaller. On all threads at once, such rows would
         make each short text wait for one. While there are none about, long rows get every thread.
         """
-        spare = 0 < self._threads - 1 <= self._long_runs and now - self._short_came < _SHORT_ABOUT_S
+        borrowed = self._places is not None and self._runs >= self._threads and not self._has_free_core
+        last = 0 < self._asking - 1 <= self._long_runs and now - self._short_came < _SHORT_ABOUT_S
+        spare = borrowed or last
         if not spare:
             return rows[0] if rows else None
         return next((row for row in rows[:_LOOK_PAST] if not self._is_long(row)), None)
@@ -316,7 +362,7 @@ class Waiting:
 
     def _share(self, lane: Hashable) -> Budget:
         """Return the budget of a lane, cut so that other idle threads get their part of a short queue."""
-        idle = max(1, self._idle)
+        idle = max(1, self._idle if self._places is None else min(self._idle, self._threads - self._runs))
         fair = -(-self.rows // idle)
         budget, joining = self._budget, joining_of(lane)
         if fair >= budget.max_rows and joining == budget.joining:
