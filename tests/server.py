@@ -27,9 +27,13 @@ class Server:
     """The module that is run."""
 
     def __init__(self, models_dir: Path, **settings: object) -> None:
-        """Start it; ``settings`` are names of SLUICE_ variables in lower case; names in capitals stand as they are."""
+        """Start it; ``settings`` are names of SLUICE_ variables in lower case; names in capitals stand as they are.
+
+        One process, unless ``workers`` says otherwise.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
         environment |= {"SLUICE_MODELS_DIR": str(models_dir), "SLUICE_PORT": "0", "SLUICE_LOG_FORMAT": "json"}
+        environment |= {"SLUICE_WORKERS": "1"}
         environment |= {
             name if name.isupper() else f"SLUICE_{name.upper()}": str(value) for name, value in settings.items()
         }

@@ -12,13 +12,14 @@ largest that the budget allows, or one row. A long row, where a thread is kept f
 """
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from app.errors import QueueFull
 from app.runtime.widths import rung
+from app.scheduling.backlog import Backlog, by_length
 from app.scheduling.estimate import RunCosts
 from app.scheduling.job import Job, Row
 from app.scheduling.places import Places
@@ -30,71 +31,8 @@ _SHORT_ABOUT_S = 1.0
 _LOOK_S = 0.05
 """How often a thread that is kept free looks whether it still has to be."""
 
-_FEW = 8
-"""So many rows of one job and more are sorted in, not put to their places one by one."""
-
 _LOOK_PAST = 64
 """How many long rows a thread that is kept free passes over in search of a short one."""
-
-
-class _Class:
-    """The rows of one class: in the order in which they are due, and by length in each lane."""
-
-    def __init__(self) -> None:
-        self.due: list[Row] = []
-        self.lanes: dict[Hashable, list[Row]] = {}
-        self.tokens = 0
-        self.cost_s = 0.0
-
-    def add(self, job: Job) -> None:
-        lane = self.lanes.setdefault(job.lane, [])
-        if len(job.rows) < _FEW:
-            for row in job.rows:
-                insort(self.due, row, key=_by_due)
-                insort(lane, row, key=_by_length)
-        else:  # sorting is quick where most is in order
-            is_last = not self.due or self.due[-1].job.due <= job.due
-            self.due += job.rows
-            if not is_last:
-                self.due.sort(key=_by_due)
-            lane += job.rows
-            lane.sort(key=_by_length)
-        for row in job.rows:
-            self.tokens += row.length
-            self.cost_s += row.cost_s
-
-    def take(self, lane: Hashable, start: int, end: int) -> list[Row]:
-        """Take the rows of a lane from the ``start``-th shortest to before the ``end``-th."""
-        rows = self.lanes[lane]
-        taken = rows[start:end]
-        del rows[start:end]
-        if not rows:
-            del self.lanes[lane]
-        for row in taken:
-            self._leave(row, bisect_left(self.due, _by_due(row), key=_by_due))
-        return taken
-
-    def forget(self, row: Row) -> bool:
-        at = bisect_left(self.due, _by_due(row), key=_by_due)
-        if at == len(self.due) or self.due[at] is not row:
-            return False
-        self._leave(row, at)
-        lane = self.lanes[row.job.lane]
-        del lane[bisect_left(lane, _by_length(row), key=_by_length)]
-        if not lane:
-            del self.lanes[row.job.lane]
-        return True
-
-    def _leave(self, row: Row, at: int) -> None:
-        del self.due[at]
-        self.tokens -= row.length
-        self.cost_s = self.cost_s - row.cost_s if self.due else 0.0
-
-    def cost_before_s(self, when: float) -> float:
-        """Return the forecast of what is due before ``when``, taken as its share of the rows."""
-        if not self.due or self.due[-1].job.due <= when:
-            return self.cost_s
-        return self.cost_s * bisect_left(self.due, (when, 0), key=_by_due) / len(self.due)
 
 
 class Waiting:
@@ -120,7 +58,7 @@ class Waiting:
         self._asking = threads if places is None else max(threads, places.cores)
         self._costs = costs or RunCosts()
         self._changed = threading.Condition()
-        self._classes: dict[Priority, _Class] = {priority: _Class() for priority in PRIORITIES}
+        self._classes: dict[Priority, Backlog] = {priority: Backlog() for priority in PRIORITIES}
         self._passed = 0
         self._orders = 0
         self._idle = 0
@@ -294,7 +232,7 @@ class Waiting:
         lane = mine.lanes[job.lane]
         budget = self._share(job.lane)
         seconds = self._costs.of(job.lane).seconds
-        at = bisect_left(lane, _by_length(first), key=_by_length)
+        at = bisect_left(lane, by_length(first), key=by_length)
         start = max(0, at - budget.max_rows)  # no batch reaches further
         lengths = [row.length for row in lane[start : at + budget.max_rows]]
         low, high = neighbours(lengths, at - start, budget, seconds, within_s=job.deadline - now)
@@ -374,11 +312,3 @@ def joining_of(lane: Hashable) -> Joining:
     """Return how a lane's rows run together, as its ``joining`` says; ``padded`` where it says nothing."""
     joining: Joining = getattr(lane, "joining", "padded")
     return joining
-
-
-def _by_length(row: Row) -> tuple[int, int]:
-    return row.length, row.order
-
-
-def _by_due(row: Row) -> tuple[float, int]:
-    return row.job.due, row.order

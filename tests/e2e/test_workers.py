@@ -3,11 +3,13 @@
 import contextlib
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import httpx
 
+from app.runtime.threads import usable_cores
 from tests.server import Server, serving
 
 
@@ -107,3 +109,54 @@ def test_files_do_not_grow_over_restarts_of_the_service(tmp_path: Path) -> None:
             assert server.stop() == 0
         seen.append(sorted(file.name for file in tmp_path.iterdir()))
     assert seen[0] == seen[1]
+
+
+def test_a_worker_that_came_later_holds_nobody_elses_connection(tmp_path: Path) -> None:
+    """It is forked while its sibling's connections are open; they must close when its sibling says so."""
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        wait_both_ready(server)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(httpx.Client(base_url=server.url)) for _ in range(4)]
+            assert all(client.get("/health/live").status_code == 200 for client in clients)
+            dead, alive = worker_pids(tmp_path)
+            os.kill(dead, signal.SIGKILL)
+            until = time.monotonic() + 20
+            while sum("worker_ready" in line for line in server.lines) < 3:
+                assert time.monotonic() < until, "the worker did not come back"
+                time.sleep(0.05)
+            (new,) = set(worker_pids(tmp_path)) - {alive}
+            assert ends_of(new).isdisjoint(ends_of(alive))
+
+
+def ends_of(pid: int) -> set[str]:
+    """Return a process's sockets, but for the standard streams."""
+    links = (str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir() if int(file.name) > 2)
+    return {link for link in links if link.startswith("socket:")}
+
+
+def test_workers_give_ids_of_their_own(tmp_path: Path) -> None:
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        wait_both_ready(server)
+        answers = [httpx.get(f"{server.url}/health/live", headers={"connection": "close"}) for _ in range(20)]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 20
+
+
+def test_without_a_number_there_is_a_worker_a_core(tmp_path: Path) -> None:
+    with serving(workers=0, metrics_dir=tmp_path) as server:
+        assert server.logged("listening")["workers"] == min(4, usable_cores())
+
+
+def test_a_socket_is_free_again_though_the_supervisor_was_killed(tmp_path: Path) -> None:
+    with serving(workers=2, metrics_dir=tmp_path) as server:
+        wait_both_ready(server)
+        server.process.kill()
+        server.process.wait()
+        host, port = server.url.removeprefix("http://").split(":")
+        until = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_server((host, int(port))).close()
+                break
+            except OSError:
+                assert time.monotonic() < until, "the port was never free again"
+                time.sleep(0.05)
