@@ -24,7 +24,7 @@ from app.api.oip.grpc import calls as grpc_calls
 from app.api.oip.repository import Repository
 from app.arrays import Arrays
 from app.cache import Batching, Cache
-from app.control import Control, Link
+from app.control import Control
 from app.errors import StartupError
 from app.metrics import Metrics
 from app.modelpack.manifest import CLASSIFYING
@@ -42,13 +42,13 @@ from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
 from app.scheduling.inline import Inline
 from app.scheduling.observer import BatchObserver, CacheObserver, DecodeObserver, HangObserver
-from app.scheduling.places import Places
 from app.scheduling.policy import Budget
 from app.scheduling.slots import Room
 from app.scheduling.watchdog import Watchdog
 from app.service import Service
 from app.settings import Settings, load_settings
 from app.shadow import Shadows, Unseen
+from app.siblings import Siblings
 from app.standstill import end_process
 from app.summarizing.journey import Summaries
 
@@ -69,15 +69,15 @@ _ROUTE_CODES = {
 }
 
 
-def create_app(settings: Settings | None = None, link: Link | None = None, places: Places | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, siblings: Siblings | None = None) -> FastAPI:
     """Return the application over ``settings`` (default: the environment's); nothing runs before its lifespan does.
 
-    ``link``: to the supervisor, for one of several processes, and ``places``: the cores that they share.
+    ``siblings``: what one of several processes has in common with the others.
     Raises ``StartupError`` where the process must not start: a bad setting, a missing provider or folder.
     """
     settings = settings or load_settings()
-    access = access_of(settings)
-    parts = Parts(settings, link, places)
+    access = access_of(settings, siblings.limits if siblings else None)
+    parts = Parts(settings, siblings)
     app = FastAPI(
         title="Sluice",
         version=__version__,
@@ -116,9 +116,9 @@ def create_app(settings: Settings | None = None, link: Link | None = None, place
 class Parts:
     """Everything below HTTP, wired; ``running`` opens the models and stops the threads again."""
 
-    def __init__(self, settings: Settings, link: Link | None = None, places: Places | None = None) -> None:
+    def __init__(self, settings: Settings, siblings: Siblings | None = None) -> None:
         self._settings = settings
-        self._has_siblings = settings.workers > 1
+        self._has_siblings = siblings is not None
         self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
         provider = _provider(settings)
@@ -134,7 +134,7 @@ class Parts:
             watchdog=self._watchdog,
             patience=Patience(settings.max_wait_ms / 1000, settings.overload_wait_ms / 1000),
             inline=_inline(settings, provider),
-            places=None if settings.threads else places,
+            places=None if siblings is None or settings.threads else siblings.places,
         )
         self._decoder = Decoder(
             threads=threads,
@@ -147,6 +147,7 @@ class Parts:
         self._shadows = _shadows(settings, provider, self.registry, self.metrics, self._batcher)
         batching = self._batching(settings.cache_bytes)
         self.service = Service(self.registry, settings, self.metrics, batching, self._shadows)
+        link = siblings.link if siblings is not None else None
         self.control = Control(self.registry, self.metrics, self._learn, self.service.tell_ready, link)
         self.repository = Repository(self.control)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)

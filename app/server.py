@@ -17,12 +17,11 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api import gate, wire
-from app.control import Link
 from app.handover import Door, turn_away
 from app.main import create_app
-from app.scheduling.places import Places
 from app.service import Service
 from app.settings import Settings
+from app.siblings import Siblings
 from app.standstill import end_process
 
 log = structlog.get_logger("sluice")
@@ -44,19 +43,17 @@ _STUCK_LIMITS = 3
 _PULSE_S = 0.1
 
 
-def run(
-    settings: Settings, source: socket.socket | Door, link: Link | None = None, places: Places | None = None
-) -> None:
+def run(settings: Settings, source: socket.socket | Door, siblings: Siblings | None = None) -> None:
     """Serve what comes from a listener, or out of a door, until a signal; then drain.
 
-    ``link``: to the supervisor, which has all workers reload at once. ``places``: the cores that workers share.
+    ``siblings``: of a worker, whose supervisor has all reload at once.
     """
     _allow_descriptors(settings)
-    app = create_app(settings, link, places)
+    app = create_app(settings, siblings)
 
     def on_hangup() -> None:
         app.state.access.hurry()
-        if link is None:
+        if siblings is None:
             app.state.control.reload_soon()
 
     config = uvicorn.Config(

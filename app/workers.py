@@ -28,15 +28,17 @@ from app.conductor import Conductor
 from app.control import Failed, Link
 from app.errors import SettingsError, StartupError
 from app.handover import Dispatch, Door, Lane
+from app.keys.shared import Sheet
 from app.main import traffic_of
 from app.modelpack.watch import Watch
 from app.runtime.changes import Reload
 from app.runtime.providers import may_use_cuda
 from app.runtime.threads import usable_cores
-from app.scheduling.places import Board, Places
+from app.scheduling.places import Board
 from app.server import SIGNALS, run
 from app.settings import Settings
 from app.sharing import count_restarts, share
+from app.siblings import Siblings
 
 log = structlog.get_logger("sluice")
 
@@ -89,7 +91,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from broken
 
 
-def _work(settings: Settings, door: Door, slot: int, link: Link, places: Places) -> None:
+def _work(settings: Settings, door: Door, slot: int, siblings: Siblings) -> None:
     """Be one worker process."""
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
@@ -98,10 +100,10 @@ def _work(settings: Settings, door: Door, slot: int, link: Link, places: Places)
     share(settings.metrics_dir, slot)
     threading.Thread(target=_follow, args=(os.getppid(),), name="follow-parent", daemon=True).start()
     try:
-        run(settings, door, link, places)
+        run(settings, door, siblings)
         logs.let_go()
     except StartupError as error:
-        link.pipe.send(Failed(str(error)))
+        siblings.link.pipe.send(Failed(str(error)))
         sys.exit(_START_FAILED)
 
 
@@ -131,6 +133,7 @@ class _Supervisor:
         )
         self._watch = Watch(settings.models_dir)
         self._board = Board(settings.workers, usable_cores())
+        self._limits = Sheet()
 
     def run(self) -> None:
         """Serve until a signal; then let each worker drain. ``StartupError`` where the first of them cannot start."""
@@ -190,7 +193,7 @@ class _Supervisor:
         self._conductor.let_go()
         for other in self._lanes.values():
             other.let_go(whole=other is not lane)
-        _work(self._settings, lane.door(), slot, link, self._board.places(slot))
+        _work(self._settings, lane.door(), slot, Siblings(link, self._board.places(slot), self._limits))
 
     def _bury_the_dead(self) -> None:
         """Give the connections that a dead worker never took to others, and let another take its place soon."""

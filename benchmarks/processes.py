@@ -40,7 +40,6 @@ def main(
         services = {}
         for name, (workers, threads) in _SHAPES.items():
             service = stack.enter_context(running(SLUICE_WORKERS=workers, SLUICE_THREADS=threads))
-            _wait_for(service, int(workers))
             drive(service, "short", kind, connections=8, seconds=1)
             services[name] = service
         for connections in _CONNECTIONS * rounds:
@@ -58,7 +57,6 @@ def main(
     ]
     text = publish(performance, MARK, {"seconds": seconds, "rounds": rounds, "rows": rows}, shown)
     with running(SLUICE_WORKERS="2", SLUICE_THREADS="1") as service:
-        _wait_for(service, 2)
         shares = [share(service, 8) for _ in range(_TRIALS)]
     worst = max(max(each) for each in shares)
     fill(page, "balance", f"8 connections, {_TRIALS} times: never more than {worst} on one worker ({today()})")
@@ -79,7 +77,7 @@ def shown(section: Section) -> str:
 def share(service: Service, count: int) -> list[int]:
     """Open so many connections, ask once over each, and return how many each worker got."""
     parts = urlsplit(service.url)
-    before = {pid: _sockets(pid) for pid in _workers(service)}
+    before = {worker: _sockets(worker) for worker in service.processes[1:]}
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             connection = stack.enter_context(
@@ -87,26 +85,13 @@ def share(service: Service, count: int) -> list[int]:
             )
             connection.request("GET", "/health/live")
             connection.getresponse().read()
-        found = [_sockets(pid) - had for pid, had in before.items()]
+        found = [_sockets(worker) - had for worker, had in before.items()]
     time.sleep(0.2)  # until they are gone
     return found
 
 
-def _workers(service: Service) -> list[int]:
-    children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text("ascii").split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def _sockets(pid: int) -> int:
-    return sum(str(file.readlink()).startswith("socket:") for file in Path(f"/proc/{pid}/fd").iterdir())
-
-
-def _wait_for(service: Service, workers: int) -> None:
-    """Return once the last worker is ready too: each has then declared its start."""
-    until = time.monotonic() + 60
-    while workers > 1 and service.metric("sluice_slots") < workers * 64 and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(1.0)
+def _sockets(process: Path) -> int:
+    return sum(str(file.readlink()).startswith("socket:") for file in (process / "fd").iterdir())
 
 
 if __name__ == "__main__":

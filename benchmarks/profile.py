@@ -69,7 +69,7 @@ def main(
         services = {}
         for name, tree in trees.items():
             watch = ("benchmarks.stopwatch", str(folder / name))
-            services[name] = stack.enter_context(running(*watch, tree=tree))
+            services[name] = stack.enter_context(running(*watch, tree=tree, SLUICE_WORKERS="1"))
             drive(services[name], "short", asked, connections=8, seconds=1)  # warm-up
         for connections in _CONNECTIONS:
             for name, service in services.items():

@@ -1,5 +1,6 @@
 """The service as a process of its own, with its settings' defaults, and what it costs."""
 
+import contextlib
 import os
 import re
 import signal
@@ -14,7 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.settings import Settings
+
 _START_S = 60
+_SLOTS = Settings.model_fields["max_slots"].default
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -25,13 +29,25 @@ class Service:
     url: str
     pid: int
 
+    @property
+    def processes(self) -> list[Path]:
+        """What the kernel tells of each of its processes: of the supervisor, where there is one, and of its workers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()
+        return [Path(f"/proc/{pid}") for pid in (str(self.pid), *children)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every worker is ready, where there are several: each tells from its beginning of its slots."""
+        workers = len(self.processes) - 1
+        return not workers or (self.metric("sluice_slots") >= workers * _SLOTS and self.metric("sluice_ready") == 1)
+
     def cpu_s(self) -> float:
-        """Return the user and system CPU seconds that the process has used."""
-        return _cpu_s(Path(f"/proc/{self.pid}/stat"))
+        """Return the user and system CPU seconds that its processes have used."""
+        return sum(_cpu_s(process / "stat") for process in self.processes)
 
     def loop_cpu_s(self) -> float:
-        """Return those of its main thread, where the event loop turns."""
-        return _cpu_s(Path(f"/proc/{self.pid}/task/{self.pid}/stat"))
+        """Return those of their main threads, where the event loops turn."""
+        return sum(_cpu_s(process / "task" / process.name / "stat") for process in self.processes)
 
     def metric(self, name: str) -> float:
         """Return a metric's value, summed over its labels."""
@@ -40,11 +56,8 @@ class Service:
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{.*\}})? ", line))
 
     def pss_mb(self) -> float:
-        """Return the process's proportional memory in MB."""
-        for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text("ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1000
-        raise RuntimeError("the kernel tells no Pss")
+        """Return the proportional memory of its processes in MB: pages that they share count once."""
+        return sum(_pss_mb(process / "smaps_rollup") for process in self.processes)
 
 
 @contextmanager
@@ -60,9 +73,10 @@ def on_cores(cores: set[int]) -> Iterator[None]:
 
 @contextmanager
 def running(*command: str, tree: Path | None = None, **settings: str) -> Iterator[Service]:
-    """Yield a ready service on a free port: ours, or the one that ``python -m command``, with PORT in it, starts.
+    """Yield a service of which every process is ready: ours, or the one that ``python -m command`` starts.
 
-    Its log goes nowhere, but is written. ``tree``: another checkout, whose code runs.
+    It listens on a free port, which takes the place of PORT in the command. Its log goes nowhere, but is written.
+    ``tree``: another checkout, whose code runs.
     """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -72,9 +86,9 @@ def running(*command: str, tree: Path | None = None, **settings: str) -> Iterato
         [sys.executable, "-m", *words], env=environment, cwd=tree, stdout=subprocess.DEVNULL
     ) as process:
         try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_ready(url, process)
-            yield Service(url, process.pid)
+            service = Service(f"http://127.0.0.1:{port}", process.pid)
+            _wait_ready(service, process)
+            yield service
         finally:
             process.send_signal(signal.SIGTERM)
 
@@ -84,12 +98,20 @@ def _cpu_s(stat: Path) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _wait_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
+def _pss_mb(rollup: Path) -> float:
+    for line in rollup.read_text("ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1000
+    raise RuntimeError("the kernel tells no Pss")
+
+
+def _wait_ready(service: Service, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready"):  # noqa: S310 - our own loopback address
+        with contextlib.suppress(urllib.error.URLError):
+            with urllib.request.urlopen(f"{service.url}/health/ready"):  # noqa: S310 - our own loopback address
+                pass
+            if service.is_whole:
                 return
-        except urllib.error.URLError:
-            time.sleep(0.02)
+        time.sleep(0.02)
     raise SystemExit("the service did not become ready; `sluice serve` says why")

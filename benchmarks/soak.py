@@ -133,8 +133,9 @@ def _call(traffic: Traffic, run: Run, stopped: threading.Event) -> None:
 
 
 def _sample(service: Service, at_s: float) -> Sample:
-    process = Path(f"/proc/{service.pid}")
-    files, threads = (sum(1 for _ in (process / folder).iterdir()) for folder in ("fd", "task"))
+    files, threads = (
+        sum(1 for process in service.processes for _ in (process / folder).iterdir()) for folder in ("fd", "task")
+    )
     return Sample(at_s, service.pss_mb(), files, threads)
 
 

@@ -13,6 +13,7 @@ from app.errors import Forbidden, KeysError, RequestError, RouteNotFound, Settin
 from app.keys.allowance import Allowances
 from app.keys.key import Scope as KeyScope
 from app.keys.ring import KeyRing
+from app.keys.shared import Sheet
 from app.settings import Settings
 
 log = structlog.get_logger("sluice")
@@ -83,13 +84,13 @@ _TEMPLATES = [(_pattern(path), scope) for path, scope in SCOPES.items() if "{" i
 class Access:
     """Decides over each request by its path and its key, before anything of it is read."""
 
-    def __init__(self, keys: KeyRing | None, *, anonymous: bool, processes: int = 1) -> None:
+    def __init__(self, keys: KeyRing | None, *, anonymous: bool, limits: Sheet | None = None) -> None:
         """``anonymous`` says whether predictions and metrics are open to callers without a key.
 
-        Of ``processes`` that share the work each grants its share of a key's limits.
+        ``limits``: where several processes keep what is left of a key's.
         """
         self.keys = keys
-        self._allowances = Allowances(processes)
+        self._allowances = Allowances(limits)
         self._anonymous = anonymous
 
     def admit(self, scope: Scope, headers: Mapping[bytes, bytes], trace: Trace) -> None:
@@ -126,7 +127,7 @@ def challenge(error: RequestError) -> dict[str, str]:
     return _CHALLENGE_SCOPE if isinstance(error, Forbidden) else {}
 
 
-def access_of(settings: Settings) -> Access:
+def access_of(settings: Settings, limits: Sheet | None = None) -> Access:
     """Return who may ask, by the settings; ``SettingsError`` where nobody decided it and others than this machine can.
 
     Without a file of keys everybody on the same machine may ask for predictions and metrics, and nobody for the rest.
@@ -138,7 +139,7 @@ def access_of(settings: Settings) -> Access:
             raise SettingsError(f"SLUICE_API_KEYS_FILE is {str(settings.api_keys_file)!r}; {broken}") from broken
         if settings.allow_anonymous:
             log.warning("anonymous_allowed", keys="needed for admin routes alone")
-        return Access(ring, anonymous=settings.allow_anonymous, processes=settings.workers)
+        return Access(ring, anonymous=settings.allow_anonymous, limits=limits)
     if not _is_loopback(settings.host):
         if not settings.allow_anonymous:
             raise SettingsError(

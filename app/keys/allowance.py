@@ -16,6 +16,7 @@ from throttled.store import MemoryStore
 
 from app.errors import RateLimited
 from app.keys.key import Key
+from app.keys.shared import SharedStore, Sheet
 
 Unit = Literal["items", "tokens"]
 
@@ -83,11 +84,10 @@ class Allowance:
 
 
 class Allowances:
-    """The buckets of all keys in one process, each of which may grant its share."""
+    """The buckets of all keys, in one process or in all that share a sheet."""
 
-    def __init__(self, processes: int = 1) -> None:
-        self._processes = processes
-        self._store = MemoryStore(options={"MAX_SIZE": _MOST_BUCKETS})
+    def __init__(self, sheet: Sheet | None = None) -> None:
+        self._store = MemoryStore(options={"MAX_SIZE": _MOST_BUCKETS}) if sheet is None else SharedStore(sheet)
         self._known: dict[str, tuple[Key, Allowance | None]] = {}
 
     def of(self, key: Key) -> Allowance | None:
@@ -101,8 +101,6 @@ class Allowances:
         return self._known[key.name][1]
 
     def _bucket(self, key: Key, unit: Unit, per_minute: int) -> _Bucket:
-        share = max(1, per_minute // self._processes)
-        meter = Throttled(
-            using=RateLimiterType.GCRA.value, quota=rate_limiter.per_min(share, burst=share), store=self._store
-        )
-        return _Bucket(unit, share, meter, f"{unit}:{key.sha256}:{share}", share)
+        quota = rate_limiter.per_min(per_minute, burst=per_minute)
+        meter = Throttled(using=RateLimiterType.GCRA.value, quota=quota, store=self._store)
+        return _Bucket(unit, per_minute, meter, f"{unit}:{key.sha256}:{per_minute}", per_minute)

@@ -49,3 +49,11 @@ def test_a_start_beyond_loopback_without_keys_is_refused_and_says_what_to_do(tmp
         assert ended.returncode == 2
         assert complaint in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_a_limit_holds_over_all_workers(tmp_path: Path) -> None:
+    secret, file = mint(), tmp_path / "keys.toml"
+    file.write_text(line_of("ci", secret, {"scopes": ["predict"], "items_per_minute": 12}), "utf-8")
+    with serving(api_keys_file=file, workers=2) as server:
+        server.wait_ready()
+        assert [ask(server, secret) for _ in range(13)] == [200] * 12 + [429]  # over a connection each

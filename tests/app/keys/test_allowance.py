@@ -8,6 +8,7 @@ from throttled import utils
 from app.errors import RateLimited
 from app.keys.allowance import Allowance, Allowances
 from app.keys.key import parse
+from app.keys.shared import Sheet
 
 
 class Clock:
@@ -27,9 +28,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return standing
 
 
-def allowance(limits: str, processes: int = 1) -> Allowance:
+def allowance(limits: str, sheet: Sheet | None = None) -> Allowance:
     (key,) = parse(f'ci = {{sha256 = "{"ab" * 32}", scopes = ["predict"], {limits}}}', "x")
-    found = Allowances(processes).of(key)
+    found = Allowances(sheet).of(key)
     assert found is not None
     return found
 
@@ -88,12 +89,17 @@ def test_the_headers_tell_policy_and_state(clock: Clock) -> None:
     ]
 
 
-def test_of_several_processes_each_grants_its_share_and_at_least_one() -> None:
-    mine = allowance("items_per_minute = 10", processes=4)
-    mine.take("items", 2)
+def test_what_one_process_grants_is_gone_for_all(clock: Clock) -> None:
+    sheet = Sheet()
+    mine, its = (allowance("items_per_minute = 60", sheet) for _ in range(2))
+    mine.take("items", 40)
+    its.take("items", 20)
+    with pytest.raises(RateLimited, match="this key has 0 items left"):
+        mine.take("items", 1)
+    clock.now += 1
+    its.take("items", 1)
     with pytest.raises(RateLimited):
         mine.take("items", 1)
-    allowance("items_per_minute = 1", processes=4).take("items", 1)
 
 
 def test_a_key_without_limits_has_no_allowance() -> None:
