@@ -77,7 +77,8 @@ def measure(writer: Writer, draft: Draft, options: Options, clock: Callable[[], 
     them disturbs them all. A step is said to cost at least what a row adds: the weights are read for each, and a cost
     that was measured too low would let every row step alone.
     """
-    rosters = [_filled(writer, draft, options, width, rows) for width in _WIDTHS for rows in _ROWS]
+    stills = [_Still(writer, Draft(np.resize(draft.ids, width), draft.kind)) for width in _WIDTHS]
+    rosters = [_filled(still, options, rows) for still in stills for rows in _ROWS]
     rounds = [[_seconds(roster, clock) for roster in rosters] for _ in range(_ROUNDS)]
     shapes = np.array([(1, roster.rows, roster.cells) for roster in rosters], float)
     found, *_ = np.linalg.lstsq(shapes, np.array(rounds).min(0), rcond=None)
@@ -85,8 +86,7 @@ def measure(writer: Writer, draft: Draft, options: Options, clock: Callable[[], 
     return StepCost(max(fixed_s, row_s), row_s, cell_s)
 
 
-def _filled(writer: Writer, draft: Draft, options: Options, width: int, rows: int) -> Roster:
-    still = _Still(writer, Draft(np.resize(draft.ids, width), draft.kind))
+def _filled(still: "_Still", options: Options, rows: int) -> Roster:
     roster = Roster(still, options.beams, options.candidates)
     for _ in range(rows):
         roster.join(still.draft)
