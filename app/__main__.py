@@ -1,20 +1,12 @@
 """The process of the command ``sluice``, which is also ``python -m app``."""
 
-import gc
+from app.unwalked import unwalked
 
 
 def main() -> None:
-    """Run the command line, over modules that no garbage collection walks.
-
-    What is imported stays for good. Walking it again and again while more is imported, and while schemas are made of
-    it, was a tenth of the CPU of a start.
-    """
-    gc.disable()
-    try:
+    """Run the command line."""
+    with unwalked():
         from app.cli import app  # noqa: PLC0415 - the import is what is not to be walked
-    finally:
-        gc.freeze()
-        gc.enable()
     app()
 
 

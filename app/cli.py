@@ -1,30 +1,24 @@
-"""The command ``sluice``: serve, predict, models, install, wrap, keys."""
+"""The command ``sluice``: serve, predict, models, install, wrap, keys.
+
+FastAPI and what is built on it takes half of a start to import, and is imported by those commands that need it.
+"""
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
-import orjson
 import typer
 
-from app import logs, workers
-from app.api.catalogue import describe
-from app.api.predict import answer_body
-from app.api.summarize import answer_body as summary_body
-from app.corpus.command import Wanted, predict_file
-from app.errors import InvalidRequest, PackageError, RequestError, StartupError
-from app.exchange import Query
+from app.errors import PackageError, RequestError, StartupError
 from app.keys.command import app as keys
-from app.main import Parts
 from app.modelpack.install import install as put_in_place
 from app.modelpack.manifest import CLASSIFYING, Classifying, Task
 from app.runtime.wrapping import Wish as Wrapping
 from app.runtime.wrapping import wrap as wrap_graph
 from app.settings import Settings, load_settings, unknown_variables
-from app.summarizing.wishes import Wish
+from app.unwalked import unwalked
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve LSTM and GRU text models on ONNX Runtime.")
 app.add_typer(keys, name="keys")
@@ -47,6 +41,8 @@ def serve(
     for name in unknown_variables():
         typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
     try:
+        with unwalked():
+            from app import workers  # noqa: PLC0415 - see above
         workers.serve(settings)
     except StartupError as error:
         _give_up(error)
@@ -71,26 +67,25 @@ def predict(
     without an answer go to OUTPUT.bad.jsonl. Ends with 0, with 1 where a text or row has no answer, with 2 on failure.
     """
     settings = _settings(models_dir=models_dir)
+    with unwalked():
+        from app import logs, offline  # noqa: PLC0415 - see above
+        from app.corpus.command import Wanted, predict_file  # noqa: PLC0415 - see above
     logs.configure("console", "error")
     if output is not None:
         wanted = Wanted(_one(texts), output, _classifying(task), model, text_column, prefix, overwrite, restart)
         _end(lambda: predict_file(settings, wanted))
     lines = texts or [line.rstrip("\n") for line in sys.stdin]
-    _end(lambda: asyncio.run(_predict(settings, lines, model, task)))
+    _end(lambda: asyncio.run(offline.predict_lines(settings, lines, model, task)))
 
 
 @app.command()
 def models(models_dir: ModelsDir = None) -> None:
     """List the packages as JSON, those that were refused with the reason."""
     settings = _settings(models_dir=models_dir)
+    with unwalked():
+        from app import logs, offline  # noqa: PLC0415 - see above
     logs.configure("console", "error")
-    try:
-        parts = Parts(settings)
-    except StartupError as error:
-        _give_up(error)
-    parts.registry.open_all()
-    _write({"models": [describe(parts.registry, name) for name in parts.registry.names]})
-    raise typer.Exit(1 if parts.registry.failed else 0)
+    _end(lambda: offline.list_models(settings))
 
 
 def _end(work: Callable[[], int]) -> NoReturn:
@@ -166,32 +161,6 @@ def _axis_and_size(given: str) -> tuple[str, int]:
     return axis, int(size)
 
 
-async def _predict(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:
-    """Write each line's answer in order; return how many had none."""
-    failed = 0
-    parts = Parts(settings)
-    async with parts.running() as service:
-        asked = task or (service.registry.task_of(model) if model is not None else None) or "sentiment"
-        if asked == "tensor":
-            raise InvalidRequest("the task is tensor, numbers to numbers; expected one that reads text")
-        for first in range(0, len(lines), settings.max_items):
-            answers = await _answers(parts, lines[first : first + settings.max_items], model, asked)
-            failed += len(answers["errors"])
-            found = sorted([*answers["results"], *answers["errors"]], key=lambda answer: answer["index"])
-            for answer in found:
-                _write({**answer, "index": first + answer["index"]})
-    return failed
-
-
-async def _answers(parts: Parts, texts: list[str], model: str | None, task: Task) -> dict[str, Any]:
-    started = time.perf_counter()
-    if task in CLASSIFYING:
-        reply = await parts.service.answer(task, Query(texts, model))
-        return answer_body(reply, time.perf_counter() - started)
-    wish = Wish(texts, "extractive" if task == "extract" else "auto", model=model)
-    return summary_body(await parts.summaries.answer(wish), time.perf_counter() - started)
-
-
 def _settings(**overrides: object) -> Settings:
     try:
         return load_settings(**overrides)
@@ -202,10 +171,6 @@ def _settings(**overrides: object) -> Settings:
 def _give_up(error: Exception) -> NoReturn:
     typer.echo(f"sluice: {error}", err=True)
     raise typer.Exit(_BAD_START) from error
-
-
-def _write(line: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The command ``sluice`` without a server."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
@@ -9,6 +11,7 @@ from app.cli import app
 from tests.graphs import lstm
 from tests.packages import PACKAGES, every_task
 from tests.parrot import parrot, weigher
+from tests.server import ROOT
 
 RUN = CliRunner()
 WHERE = ["--models-dir", str(PACKAGES)]
@@ -102,3 +105,10 @@ def test_predict_refuses_a_package_of_numbers(tmp_path: Path) -> None:
     ended = RUN.invoke(app, ["predict", "--models-dir", str(tmp_path), "--model", "mine", "a text"])
     assert ended.exit_code == 2
     assert "the task is tensor, numbers to numbers; expected one that reads text" in ended.stderr
+
+
+def test_the_command_line_alone_loads_no_fastapi() -> None:
+    program = "import sys, app.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "app.runtime.registry" in loaded.stdout.split()
+    assert not {"fastapi", "uvicorn", "structlog"} & set(loaded.stdout.split())
