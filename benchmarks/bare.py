@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import TypeVar
 
@@ -32,32 +33,13 @@ class Rate:
 def steps_alone(model: Summarizer, orders: Sequence[Order], seconds: float, threads: int, rows: int) -> Rate:
     """Step full batches of ``rows`` texts, read beforehand, on each of the threads."""
     batches = [_read(model, batch) for batch in _batches(orders, rows, threads)]
-
-    def run(at: int, until: float) -> int:
-        tokens = 0
-        for batch in _from(batches, at, threads):
-            tokens += _steps(model, batch.copy(), rows, batch["steps"].item(), until)
-            if time.perf_counter() >= until:
-                return tokens
-        return tokens
-
-    return timed(run, seconds, threads)
+    return _stepping(model, batches, dict.copy, seconds=seconds, threads=threads, rows=rows)
 
 
 def reads_and_steps(model: Summarizer, orders: Sequence[Order], seconds: float, threads: int, rows: int) -> Rate:
     """Do likewise, and read each batch's texts, one a run, before it is stepped."""
     batches = list(_batches(orders, rows, threads))
-
-    def run(at: int, until: float) -> int:
-        tokens = 0
-        for batch in _from(batches, at, threads):
-            feeds = _read(model, batch)
-            tokens += _steps(model, feeds, rows, feeds["steps"].item(), until)
-            if time.perf_counter() >= until:
-                return tokens
-        return tokens
-
-    return timed(run, seconds, threads)
+    return _stepping(model, batches, partial(_read, model), seconds=seconds, threads=threads, rows=rows)
 
 
 def timed(run: Callable[[int, float], int], seconds: float, threads: int) -> Rate:
@@ -67,6 +49,29 @@ def timed(run: Callable[[int, float], int], seconds: float, threads: int) -> Rat
         until = started + seconds
         tokens = sum(pool.map(lambda at: run(at, until), range(threads)))
         return Rate.of(tokens, time.perf_counter() - started, time.process_time() - cpu_s)
+
+
+def _stepping(
+    model: Summarizer,
+    batches: Sequence[T],
+    feeds_of: Callable[[T], dict[str, Array]],
+    *,
+    seconds: float,
+    threads: int,
+    rows: int,
+) -> Rate:
+    """Step one batch after the other on each of the threads, from the feeds that are made of it."""
+
+    def run(at: int, until: float) -> int:
+        tokens = 0
+        for batch in _from(batches, at, threads):
+            feeds = feeds_of(batch)
+            tokens += _steps(model, feeds, rows, feeds["steps"].item(), until)
+            if time.perf_counter() >= until:
+                break
+        return tokens
+
+    return timed(run, seconds, threads)
 
 
 def _batches(orders: Sequence[Order], rows: int, threads: int) -> Iterator[list[Order]]:

@@ -10,6 +10,7 @@ import grpc
 import httpx
 
 from app.api.oip.grpc import inference_pb2 as pb
+from benchmarks.openloop import request
 from benchmarks.texts import texts
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 120.0
 _OVERLOADED = {429}
 """What a service may always answer under load."""
-_HEAD = "POST /v1/sentiment HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
 
 
 class Traffic:
@@ -87,8 +87,7 @@ class Traffic:
         return self._post("/v1/sentiment", asked)
 
     def _topic(self) -> str:
-        names = [name for name, task in self._tasks.items() if task == "topic"]
-        return self._post("/v1/topic", {"inputs": self._text(), "model": self._random.choice(names)})
+        return self._post("/v1/topic", {"inputs": self._text(), "model": self._named("topic")})
 
     def _lines(self) -> str:
         lines = "".join(json.dumps({"text": self._text()}) + "\n" for _ in range(50))
@@ -129,9 +128,8 @@ class Traffic:
         return ""
 
     def _infer(self) -> str:
-        names = [name for name, task in self._tasks.items() if task == "sentiment"]
         tensor = {"name": "text", "datatype": "BYTES", "shape": [2], "data": [self._text(), self._text()]}
-        return self._post(f"/v2/models/{self._random.choice(names)}/infer", {"inputs": [tensor]})
+        return self._post(f"/v2/models/{self._named('sentiment')}/infer", {"inputs": [tensor]})
 
     def _summary(self) -> str:
         return self._post("/v1/summarize", {"inputs": self._text(), "language": "en"})
@@ -163,8 +161,7 @@ class Traffic:
 
     def _leave(self) -> str:
         """Send a part of a request, up to all of it, and hang up."""
-        body = json.dumps({"inputs": [self._text()] * 8, "language": "en"}).encode()
-        whole = _HEAD.format(len(body)).encode() + body
+        whole = request("x", {"inputs": [self._text()] * 8, "language": "en"})
         with socket.create_connection((self._url.host, self._url.port or 80), timeout=_TIMEOUT_S) as connection:
             connection.sendall(whole[: self._random.randint(0, len(whole))])
         return ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from training.config import LoopConfig
 from training.corpus import Corpus
+from training.endless import Endless, Plan
 
 
 class Batch(NamedTuple):
@@ -102,58 +103,25 @@ class DevBatches:
             yield Batch(ids, lens, torch.from_numpy(corpus.labels[index]), classes, torch.ones(len(index)))
 
 
-class TrainBatches:
-    """An endless run of training batches, a fixed number an epoch; a function of the seed alone.
-
-    Each plan walks once through the rows an epoch is made of, and as batches are cut by length, one plan has a few more
-    batches than another; so plans follow each other without regard to where the trainer ends an epoch.
-    The state is three numbers, which Lightning keeps in the checkpoint: a run killed inside an epoch goes on with the
-    batch that would have come next.
-    """
+class TrainBatches(Endless["_Plan", Batch]):
+    """Those of a classifier."""
 
     def __init__(self, sources: Sequence[Source], config: LoopConfig, pad_id: int, seed: int) -> None:
         self._sources = sources
         self._config = config
         self._pad_id = pad_id
         self._seed = seed
-        self._number = 0
-        self._position = 0
-        self._given = 0
-        self._plan = _Plan.of(sources, config, seed, 0)
-        self._per_epoch = len(self._plan.batches)
         self._rank, self._processes = 0, 1
+        super().__init__()
 
     def share(self, rank: int, processes: int) -> None:
         """Give from now on this process's rows of each batch; how many processes there are changes no batch."""
         self._rank, self._processes = rank, processes
 
-    def __len__(self) -> int:
-        return self._per_epoch
+    def _planned(self, number: int) -> "_Plan":
+        return _Plan.of(self._sources, self._config, self._seed, number)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the next batch comes from."""
-        return {"plan": self._number, "position": self._position, "given": self._given}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up again where `state_dict` was taken."""
-        self._number, self._position, self._given = state["plan"], state["position"], state["given"]
-        self._plan = _Plan.of(self._sources, self._config, self._seed, self._number)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Give what is left of the epoch."""
-        while True:
-            if self._position == len(self._plan.batches):
-                self._number, self._position = self._number + 1, 0
-                self._plan = _Plan.of(self._sources, self._config, self._seed, self._number)
-            index = self._plan.batches[self._position]
-            self._position += 1
-            self._given += 1
-            yield self._batch(index)
-            if self._given % self._per_epoch == 0:
-                return
-
-    def _batch(self, index: NDArray[np.int64]) -> Batch:
-        plan = self._plan
+    def _batch(self, plan: "_Plan", index: NDArray[np.int64]) -> Batch:
         picked = [(self._sources[plan.source[at]], int(plan.row[at]), int(plan.start[at])) for at in index]
         weights = torch.tensor([float(source.weights[row]) for source, row, _ in picked])  # [B]
         total = None
@@ -185,13 +153,10 @@ class TrainBatches:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """One walk: for each drawn row its source, its index there and its window's start; and the batches, shuffled."""
+class _Plan(Plan):
+    """A walk with the start of each row's window."""
 
-    source: NDArray[np.int64]
-    row: NDArray[np.int64]
     start: NDArray[np.int64]
-    batches: list[NDArray[np.int64]]
 
     @classmethod
     def of(cls, sources: Sequence[Source], config: LoopConfig, seed: int, number: int) -> "_Plan":
@@ -209,7 +174,7 @@ class _Plan:
         shuffled = rng.permutation(len(full))
         batches = [shuffled[index] for index in cut(lens[shuffled], config.max_cells, config.max_rows)]
         rng.shuffle(batches)
-        return cls(source, row, start, batches)
+        return cls(source, row, batches, start)
 
 
 def walk(rows: int, wanted: int, seed: Sequence[int], number: int) -> NDArray[np.int64]:

@@ -1,6 +1,5 @@
 """The trained network as ONNX: one recurrent node a layer, with sequence lengths, in fp32 and with 8-bit weights."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,10 +20,10 @@ from training.paths import RunPaths
 from training.prepare import dev as open_dev
 from training.quantization import quantize_lstms
 from training.tokenizer import PAD_ID, UNK_ID
+from training.tracing import trace
 from training.train import load_network
 
 Ids = NDArray[np.int64]
-OPSET = 17
 SAMPLE_ROWS = 200
 INPUTS = ("ids", "lens")
 OUTPUTS = ("logits", "attribution")
@@ -65,21 +64,7 @@ def export_fp32(network: Classifier, path: Path) -> None:
     # packing wants it without a sort. The LSTM node that this becomes takes any order.
     ids = torch.full((3, 5), UNK_ID)
     lens = torch.tensor([5, 2, 1])
-    with warnings.catch_warnings():
-        # The newer exporter cannot take packed sequences yet, and the one that can says so on every call.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
-        torch.onnx.export(
-            _Graph(network.eval()).eval(),
-            (ids, lens),
-            str(path),
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_axes=AXES,
-            opset_version=OPSET,
-            dynamo=False,
-        )
+    trace(_Graph(network.eval()), (ids, lens), path, inputs=INPUTS, outputs=OUTPUTS, axes=AXES)
     onnx.checker.check_model(str(path), full_check=True)
 
 

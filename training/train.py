@@ -1,7 +1,6 @@
 """Fits both branches, blends them on dev, and writes the network with a report of what was chosen."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -15,7 +14,6 @@ from training.batches import DevBatches, TrainBatches
 from training.blend import blend
 from training.config import RunConfig
 from training.corpus import Corpus
-from training.errors import RunError
 from training.loop import RecurrentTraining, averaged_branch
 from training.models.classifier import Classifier, build
 from training.paths import RunPaths
@@ -24,6 +22,7 @@ from training.prepare import dev as open_dev
 from training.prepare import sources as open_sources
 from training.pretrain import load_encoder
 from training.quiet import quiet
+from training.resuming import forget, refuse_other
 from training.trainer import ONE_CPU, Machines, first_process, open_trainer
 
 # What a fit depends on; the card's words are not among it.
@@ -57,8 +56,8 @@ def train(config: RunConfig, paths: RunPaths, say: Say, *, resume: bool = True, 
     """
     if first_process():
         if not resume:
-            _forget(paths)
-        _same_settings(config, paths)
+            forget(paths)
+        refuse_other(config.model_dump(mode="json", include=SETTINGS), paths)
     network = new_network(config, paths)
     if config.pretrain is not None:
         load_encoder(network.recurrent, paths.need(paths.pretrained, "pretrain"))
@@ -167,23 +166,6 @@ def fit_recurrent(
         trainer.save_checkpoint(paths.last)
     training.load_state_dict(checkpoints.load(paths.best)["state_dict"])
     return training
-
-
-def _forget(paths: RunPaths) -> None:
-    for folder in (paths.checkpoints, paths.logs):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (paths.ngrams, paths.settings, paths.log):
-        file.unlink(missing_ok=True)
-
-
-def _same_settings(config: RunConfig, paths: RunPaths) -> None:
-    settings = config.model_dump(mode="json", include=SETTINGS)
-    if not paths.settings.exists():
-        paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    begun = json.loads(paths.settings.read_text(encoding="utf-8"))
-    changed = [key for key in settings if settings[key] != begun.get(key)]
-    if changed:
-        raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")
 
 
 def _batches(corpus: Corpus, config: RunConfig) -> DevBatches:

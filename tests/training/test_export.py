@@ -15,9 +15,10 @@ from tests.training.conftest import TinyRun
 from training import parity
 from training.config import RunConfig
 from training.errors import ExportRefusedError
-from training.export import OPSET, export, export_fp32, graph_spec, quantize
+from training.export import export, export_fp32, graph_spec, quantize
 from training.models.classifier import Classifier, build
 from training.models.config import ModelConfig
+from training.tracing import OPSET
 from training.train import load_network
 
 

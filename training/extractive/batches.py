@@ -1,7 +1,7 @@
 """Batches of documents near in length, in an order that a killed run takes up again."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.batches import collate, cut, walk
+from training.endless import Endless, Plan
 from training.extractive.config import FitConfig
 from training.extractive.corpus import Documents, Row
 from training.oracle import SetScorer
 from training.tokenizer import PAD_ID
-
-Plan = tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]
 
 
 class DocumentBatch(NamedTuple):
@@ -60,47 +59,19 @@ class DevDocuments:
             yield batch_of([self.documents.row(int(at)) for at in index])
 
 
-class TrainDocuments:
-    """An endless run of training batches, a fixed number an epoch; see `training.batches.TrainBatches`."""
+class TrainDocuments(Endless[Plan, DocumentBatch]):
+    """Those of a run that quotes."""
 
     def __init__(self, sources: Sequence[tuple[Documents, int]], config: FitConfig, seed: int) -> None:
         self._sources = sources
         self._config = config
         self._seed = seed
-        self._number = 0
-        self._position = 0
-        self._given = 0
-        self._plan = self._planned(0)
-        self._per_epoch = len(self._plan[2])
+        super().__init__()
 
-    def __len__(self) -> int:
-        return self._per_epoch
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the next batch comes from."""
-        return {"plan": self._number, "position": self._position, "given": self._given}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up again where `state_dict` was taken."""
-        self._number, self._position, self._given = state["plan"], state["position"], state["given"]
-        self._plan = self._planned(self._number)
-
-    def __iter__(self) -> Iterator[DocumentBatch]:
-        """Give what is left of the epoch."""
-        while True:
-            if self._position == len(self._plan[2]):
-                self._number, self._position = self._number + 1, 0
-                self._plan = self._planned(self._number)
-            source, row, batches = self._plan
-            index = batches[self._position]
-            self._position += 1
-            self._given += 1
-            yield batch_of([self._sources[source[at]][0].row(int(row[at])) for at in index])
-            if self._given % self._per_epoch == 0:
-                return
+    def _batch(self, plan: Plan, index: NDArray[np.int64]) -> DocumentBatch:
+        return batch_of([self._sources[plan.source[at]][0].row(int(plan.row[at])) for at in index])
 
     def _planned(self, number: int) -> Plan:
-        """Return one walk: for each drawn row its source and its place there; and the batches, shuffled."""
         rng = np.random.default_rng([self._seed, number])
         drawn = [
             walk(len(documents), rows, [self._seed, at], number) for at, (documents, rows) in enumerate(self._sources)
@@ -111,4 +82,4 @@ class TrainDocuments:
         parts = cut(np.concatenate(cells)[shuffled], self._config.max_cells, self._config.max_rows)
         batches = [shuffled[index] for index in parts]
         rng.shuffle(batches)
-        return source, np.concatenate(drawn), batches
+        return Plan(source, np.concatenate(drawn), batches)

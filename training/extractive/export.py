@@ -1,6 +1,5 @@
 """The trained extractor as one ONNX graph over the sentences of one document, in fp32 and with 8-bit weights."""
 
-import warnings
 from pathlib import Path
 
 import onnx
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 
 from app.modelpack.manifest import Graph, Precision
 from app.modelpack.tensors import Tensor as TensorSpec
-from training.export import OPSET
 from training.extractive.config import ExtractConfig
 from training.extractive.train import load_network
 from training.halves import halve
@@ -17,6 +15,7 @@ from training.models.extractor import Extractor
 from training.paths import RunPaths
 from training.quantization import quantize_lstms
 from training.tokenizer import UNK_ID
+from training.tracing import trace
 
 INPUTS, OUTPUTS = ("ids", "lens"), ("scores", "vectors")
 AXES = {
@@ -51,21 +50,7 @@ def export_fp32(network: Extractor, path: Path) -> None:
     # Longest first, as torch's packing wants it without a sort; the LSTM node that this becomes takes any order.
     ids = torch.full((3, 5), UNK_ID)
     lens = torch.tensor([5, 2, 1])
-    with warnings.catch_warnings():
-        # The newer exporter cannot take packed sequences yet, and the one that can says so on every call.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
-        torch.onnx.export(
-            _Graph(network.eval()).eval(),
-            (ids, lens),
-            str(path),
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_axes=AXES,
-            opset_version=OPSET,
-            dynamo=False,
-        )
+    trace(_Graph(network.eval()), (ids, lens), path, inputs=INPUTS, outputs=OUTPUTS, axes=AXES)
     onnx.checker.check_model(str(path), full_check=True)
 
 

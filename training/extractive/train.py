@@ -1,7 +1,6 @@
 """Fits the extractor on prepared documents, and writes the network with a report of what it measured on dev."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +9,6 @@ import torch
 from safetensors.torch import load_model, save_model
 
 from training import checkpoints, tokenizer
-from training.errors import RunError
 from training.extractive.batches import DevDocuments, TrainDocuments
 from training.extractive.config import ExtractConfig, FitConfig
 from training.extractive.loop import DevSet, ExtractTraining, averaged_network
@@ -20,6 +18,7 @@ from training.models.extractor import Extractor
 from training.paths import RunPaths
 from training.plots import learning_curves
 from training.quiet import quiet
+from training.resuming import forget, refuse_other
 from training.trainer import ONE_CPU, Machines, open_trainer
 
 # What a fit depends on, but for how long it may take; the card's words and the way the package quotes are not among it.
@@ -43,8 +42,8 @@ def train(
     `RunError` where the run that is there was begun with other settings.
     """
     if not resume:
-        _forget(paths)
-    _same_settings(config, paths)
+        forget(paths)
+    refuse_other(config.model_dump(mode="json", include=SETTINGS), paths)
     training = _fit(new_network(config, paths), config, paths, resume=resume, machines=machines)
     save_model(averaged_network(training), str(paths.network))
     report = {
@@ -98,20 +97,3 @@ def _fit(
         training.load_state_dict(checkpoints.load(paths.best)["state_dict"])
         trainer.validate(training, loaders, verbose=False)
     return training
-
-
-def _forget(paths: RunPaths) -> None:
-    for folder in (paths.checkpoints, paths.logs):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (paths.settings, paths.log):
-        file.unlink(missing_ok=True)
-
-
-def _same_settings(config: ExtractConfig, paths: RunPaths) -> None:
-    settings = config.model_dump(mode="json", include=SETTINGS)
-    if not paths.settings.exists():
-        paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    begun = json.loads(paths.settings.read_text(encoding="utf-8"))
-    changed = [key for key in settings if settings[key] != begun.get(key)]
-    if changed:
-        raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")

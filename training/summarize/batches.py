@@ -1,8 +1,7 @@
 """Batches of pairs near in length, in an order that a killed run takes up again."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.batches import collate, walk
+from training.endless import Endless, Plan
 from training.summarize.config import StageConfig
 from training.summarize.corpus import Pairs
 from training.summarize.vocabulary import BOS_ID, PAD_ID, UNK_ID
@@ -75,63 +75,28 @@ class DevPairs:
             yield batch_of([(self.pairs, int(at)) for at in index])
 
 
-class TrainPairs:
-    """An endless run of training batches, a fixed number an epoch; see `training.batches.TrainBatches`."""
+class TrainPairs(Endless[Plan, PairBatch]):
+    """Those of a run that writes."""
 
     def __init__(self, sources: Sequence[tuple[Pairs, int]], config: StageConfig, seed: int) -> None:
         self._sources = sources
         self._config = config
         self._seed = seed
-        self._number = 0
-        self._position = 0
-        self._given = 0
-        self._plan = _Plan.of(sources, config, seed, 0)
-        self._per_epoch = len(self._plan.batches)
+        super().__init__()
 
-    def __len__(self) -> int:
-        return self._per_epoch
+    def _batch(self, plan: Plan, index: NDArray[np.int64]) -> PairBatch:
+        return batch_of([(self._sources[plan.source[at]][0], int(plan.row[at])) for at in index])
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the next batch comes from."""
-        return {"plan": self._number, "position": self._position, "given": self._given}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up again where `state_dict` was taken."""
-        self._number, self._position, self._given = state["plan"], state["position"], state["given"]
-        self._plan = _Plan.of(self._sources, self._config, self._seed, self._number)
-
-    def __iter__(self) -> Iterator[PairBatch]:
-        """Give what is left of the epoch."""
-        while True:
-            if self._position == len(self._plan.batches):
-                self._number, self._position = self._number + 1, 0
-                self._plan = _Plan.of(self._sources, self._config, self._seed, self._number)
-            plan = self._plan
-            index = plan.batches[self._position]
-            self._position += 1
-            self._given += 1
-            yield batch_of([(self._sources[plan.source[at]][0], int(plan.row[at])) for at in index])
-            if self._given % self._per_epoch == 0:
-                return
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """One walk: for each drawn row its source and its index there; and the batches, shuffled."""
-
-    source: NDArray[np.int64]
-    row: NDArray[np.int64]
-    batches: list[NDArray[np.int64]]
-
-    @classmethod
-    def of(cls, sources: Sequence[tuple[Pairs, int]], config: StageConfig, seed: int, number: int) -> "_Plan":
-        rng = np.random.default_rng([seed, number])
-        drawn = [walk(len(pairs), rows, [seed, at], number) for at, (pairs, rows) in enumerate(sources)]
-        source = np.repeat(np.arange(len(sources)), [len(rows) for rows in drawn])
+    def _planned(self, number: int) -> Plan:
+        rng = np.random.default_rng([self._seed, number])
+        drawn = [walk(len(pairs), rows, [self._seed, at], number) for at, (pairs, rows) in enumerate(self._sources)]
+        source = np.repeat(np.arange(len(self._sources)), [len(rows) for rows in drawn])
         row = np.concatenate(drawn)
-        lens = np.concatenate([pairs.sources.lens[rows] for (pairs, _), rows in zip(sources, drawn, strict=True)])
-        targets = np.concatenate([pairs.targets.lens[rows] for (pairs, _), rows in zip(sources, drawn, strict=True)])
+        lens = np.concatenate([pairs.sources.lens[rows] for (pairs, _), rows in zip(self._sources, drawn, strict=True)])
+        targets = np.concatenate(
+            [pairs.targets.lens[rows] for (pairs, _), rows in zip(self._sources, drawn, strict=True)]
+        )
         shuffled = rng.permutation(len(row))
-        batches = [shuffled[index] for index in cut(lens[shuffled], targets[shuffled], config)]
+        batches = [shuffled[index] for index in cut(lens[shuffled], targets[shuffled], self._config)]
         rng.shuffle(batches)
-        return cls(source, row, batches)
+        return Plan(source, row, batches)

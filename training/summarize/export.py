@@ -1,8 +1,5 @@
 """The trained network as two ONNX graphs, the encoder and one step of the decoder, in fp32 and with 8-bit weights."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,8 @@ from training.summarize.config import PointerConfig, SummarizeConfig
 from training.summarize.greedy import step_of
 from training.summarize.quantize import quantize_encoder, quantize_step
 from training.summarize.stages import load_network
+from training.tracing import trace
 
-OPSET = 17
 FILES: dict[tuple[Role, Precision], str] = {
     ("encoder", "fp32"): "encoder.onnx",
     ("step", "fp32"): "step.onnx",
@@ -88,7 +85,7 @@ def export_encoder(network: PointerGenerator, path: Path) -> None:
     ids = torch.full((3, 5), vocabulary.UNK_ID)
     lens = torch.tensor([5, 2, 1])
     kinds = torch.full((3,), vocabulary.KIND_IDS["headline"])
-    _write(_Encoder(network.eval()).eval(), (ids, lens, kinds), "encoder", path, network.config)
+    _write(_Encoder(network.eval()), (ids, lens, kinds), "encoder", path, network.config)
 
 
 def export_step(step: PointerStep, path: Path) -> None:
@@ -96,7 +93,7 @@ def export_step(step: PointerStep, path: Path) -> None:
     config = step.network.config
     rows, beams, tokens, bans, best = 2, 3, 5, 4, 7
     _write(
-        _Step(step.eval()).eval(),
+        _Step(step.eval()),
         (
             torch.full((rows, beams), vocabulary.BOS_ID),
             torch.zeros(rows, beams, PARTS * config.decoder),
@@ -157,17 +154,7 @@ def _write(module: nn.Module, example: tuple[Any, ...], role: Role, path: Path, 
         name: {at: axis for at, axis in enumerate(shape) if axis.islower()}
         for name, shape in (inputs | outputs).items()
     }
-    with _exporting():
-        torch.onnx.export(
-            module,
-            example,
-            str(path),
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
+    trace(module, example, path, inputs=inputs, outputs=outputs, axes=axes)
     _name_axes(path, outputs, config)
     onnx.checker.check_model(str(path), full_check=True)
 
@@ -184,14 +171,3 @@ def _name_axes(path: Path, outputs: dict[str, tuple[str, ...]], config: PointerC
 
 def _sizes(config: PointerConfig) -> dict[str, int]:
     return {"M": config.decoder, "A": config.attention, "S": PARTS * config.decoder, "1": 1}
-
-
-@contextmanager
-def _exporting() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # The newer exporter cannot take packed sequences yet, and the one that can says so on every call.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
-        warnings.filterwarnings("ignore", message="Constant folding - Only steps=1")
-        yield

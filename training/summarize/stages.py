@@ -1,7 +1,6 @@
 """The stages of a summarizer's training: a language model, sentences to restore, summaries; each can be resumed."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -26,6 +25,7 @@ from training.pretrain import (
 )
 from training.pretrain import open_trainer as open_reader
 from training.quiet import quiet
+from training.resuming import forget, refuse_other
 from training.summarize import vocabulary
 from training.summarize.batches import DevPairs, TrainPairs
 from training.summarize.config import StageConfig, SummarizeConfig
@@ -80,8 +80,8 @@ def train(
     `RunError` where the run that is there was begun with other settings.
     """
     if not resume:
-        _forget(paths)
-    _same_settings(config, paths)
+        forget(paths)
+    take_up(config, paths)
     network = new_network(config, paths)
     if config.pretrain is not None:
         load_model(network, str(paths.need(paths.pretrained, "pretrain")))
@@ -190,23 +190,9 @@ def _dev_stream(config: SummarizeConfig, paths: RunPaths) -> Any:
     )
 
 
-def _forget(paths: RunPaths) -> None:
-    for folder in (paths.checkpoints, paths.logs):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (paths.settings, paths.log):
-        file.unlink(missing_ok=True)
-
-
-def _same_settings(config: SummarizeConfig, paths: RunPaths) -> None:
-    settings = config.model_dump(mode="json", include=SETTINGS)
-    paths.root.mkdir(parents=True, exist_ok=True)
-    if not paths.settings.exists():
-        paths.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    begun = _fitted(json.loads(paths.settings.read_text(encoding="utf-8")))
-    settings = _fitted(settings)
-    changed = [key for key in settings if settings[key] != begun.get(key)]
-    if changed:
-        raise RunError(f"{paths.root}: this run was begun with another [{changed[0]}]; start anew with --no-resume")
+def take_up(config: SummarizeConfig, paths: RunPaths) -> None:
+    """Begin a run or go on with it; `RunError` where it was begun with other settings of what is fitted."""
+    refuse_other(config.model_dump(mode="json", include=SETTINGS), paths, _fitted)
 
 
 def _fitted(settings: dict[str, Any]) -> dict[str, Any]:

@@ -111,10 +111,10 @@ def test_more_minutes_and_a_set_that_is_only_tested_make_no_other_run(run: TinyR
         update={"name": "another", "rows_per_epoch": 0, "scored": False, "tested": True}
     )
     loop = run.config.loop.model_copy(update={"minutes": 60.0})
-    stages._same_settings(run.config.model_copy(update={"loop": loop, "sets": (*run.config.sets, tested)}), paths)
+    stages.take_up(run.config.model_copy(update={"loop": loop, "sets": (*run.config.sets, tested)}), paths)
     trained = tested.model_copy(update={"rows_per_epoch": 3})
     with pytest.raises(RunError, match=r"begun with another \[sets\]"):
-        stages._same_settings(run.config.model_copy(update={"sets": (*run.config.sets, trained)}), paths)
+        stages.take_up(run.config.model_copy(update={"sets": (*run.config.sets, trained)}), paths)
 
 
 def test_the_schedule_goes_by_the_clock_where_that_is_ahead(run: TinyRun) -> None:
