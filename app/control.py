@@ -20,6 +20,7 @@ from app.errors import ChangeRefused, InternalError, RequestError
 from app.metrics import Metrics
 from app.presence import Presence
 from app.runtime.changes import Change, Outcome, Plan, Reload, action
+from app.runtime.memory import trim
 from app.runtime.model import Model
 from app.runtime.registry import Prepared, Registry
 from app.runtime.threads import step_back
@@ -197,6 +198,7 @@ class Control:
         for model in prepared.snapshot.ready:
             if id(model) not in known:
                 self._warm(model)
+        trim()  # opening leaves files, and graphs before they were optimized
 
     def _done(self, change: Change, outcome: Outcome) -> None:
         self._metrics.changes.labels(action(change), "done").inc()

@@ -5,7 +5,6 @@ batch that found it there; counting them is what Python does anyway.
 """
 
 import asyncio
-import ctypes
 import weakref
 from collections.abc import Collection
 
@@ -15,6 +14,7 @@ from app.codes import item_codes
 from app.measures.versions import STATES
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import CLASSIFYING, TASKS, Task
+from app.runtime.memory import trim
 from app.runtime.model import Model
 from app.runtime.snapshot import Snapshot
 from app.runtime.traffic import Alias, Traffic
@@ -101,13 +101,6 @@ class Presence:
             if version in {model.version for model in opened}:
                 share = _part(its, aliases.values()) if of_now else 0.0
                 self._metrics.alias_share.labels(name, version, alias).set(share)
-
-
-def trim() -> None:
-    """Give memory that was freed back to the kernel, where the C library is one that would keep it."""
-    release = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if release is not None:
-        release(0)
 
 
 def _part(alias: Alias, others: Collection[Alias]) -> float:

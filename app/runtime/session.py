@@ -10,6 +10,7 @@ import onnxruntime
 from app.errors import InferenceFailed, PackageError
 from app.modelpack.manifest import Graph
 from app.modelpack.tensors import DTYPES, Tensor
+from app.runtime.memory import join_arena, let_go_of_graph
 from app.runtime.placement import RECORD, placed, refuse_fallback
 from app.runtime.providers import Provider
 from app.runtime.widths import rung
@@ -76,11 +77,15 @@ def opened(file: str, raw: bytes, provider: Provider, intra_op_threads: int = 1)
     options = _options(intra_op_threads)
     if provider.device == "cuda":
         options.add_session_config_entry(RECORD, "1")
+    else:
+        join_arena(options)
     names = list(dict.fromkeys([provider.onnx_name, "CPUExecutionProvider"]))
     try:
-        return onnxruntime.InferenceSession(raw, options, providers=names)
+        session = onnxruntime.InferenceSession(raw, options, providers=names)
     except Exception as broken:  # ONNX Runtime's exceptions share no base class
         raise PackageError(file, "not a graph that ONNX Runtime opens", "a valid ONNX model") from broken
+    let_go_of_graph(session)
+    return session
 
 
 def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Array]:

@@ -86,6 +86,19 @@ async def test_changes_that_are_asked_for_at_once_are_made_one_after_the_other(t
     assert process.registry.pick("sentiment", "tiny", "stable").model.version == "2"
 
 
+async def test_what_opening_left_is_given_back_before_what_was_opened_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_tiny(tmp_path)
+    process = Process(tmp_path)
+    serving_then: list[int] = []
+    monkeypatch.setattr("app.control.trim", lambda: serving_then.append(len(process.registry.ready)))
+    await process.control.open()
+    copy_tiny(tmp_path, version=2)
+    await process.control.change(Reload())
+    assert (serving_then, len(process.registry.ready)) == ([0, 1], 2)
+
+
 class Sibling(Process):
     """One of several processes; the test is its supervisor."""
 
