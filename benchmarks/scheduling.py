@@ -8,10 +8,10 @@ python -m benchmarks.scheduling [--connections 64] [--rows 20000] [--overload]
 
 import heapq
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -82,6 +82,13 @@ class Batch:
         return len(self.members) * rung(max(each.text.tokens for each in self.members))
 
 
+class Stall(NamedTuple):
+    """The whole process stands still, from when and for how long."""
+
+    at: float
+    seconds: float
+
+
 class _Tokens:
     """Ids of which only the number matters."""
 
@@ -103,6 +110,8 @@ class World:
     """What bounds the wait of those who join the queue; default nothing."""
     retry_s: Callable[[], float] | None = None
     """After how long a refused caller asks again; default never."""
+    stalls: Sequence[Stall] = ()
+    """When nothing moves at all, in order: what runs takes as much longer, what comes is read when it is over."""
     ran: list[Ran] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     refused: int = 0
@@ -142,6 +151,10 @@ class World:
                 event = heapq.heappop(events)[2]
                 coming: list[tuple[float, Text]] = []
                 if isinstance(event, Text):
+                    stall = self._stall_at(now)
+                    if stall is not None:
+                        heapq.heappush(events, (stall.at + stall.seconds, next(orders), event))
+                        continue
                     if not self._arrive(waiting, admission, of_row, event, now):
                         gone.append(event)
                     coming = [*self._asked_again(gone, now)]
@@ -173,7 +186,8 @@ class World:
         before_s = waiting.cost_before_s(job.priority, due(now, job.deadline))
         wait_s = admission.wait_s(before_s, busy=waiting.busy)
         try:
-            admission.refuse_wait(wait_s, now)
+            if not waiting.is_short:
+                admission.refuse_wait(wait_s, now, now - text.arrives)
         except WaitTooLong:
             return False
         cost_s = waiting.price(job)
@@ -191,7 +205,7 @@ class World:
                 break
             if not expired:
                 return None
-        ended = now + self.cost(len(rows), rung(max(row.length for row in rows)))
+        ended = self._moved(now, self.cost(len(rows), rung(max(row.length for row in rows))))
         members = tuple(of_row[row] for row in rows)
         for member in members:
             if member.started >= 0:
@@ -200,6 +214,17 @@ class World:
         batch = Batch(now, ended, members)
         self.batches.append(batch)
         return batch
+
+    def _stall_at(self, now: float) -> Stall | None:
+        return next((stall for stall in self.stalls if stall.at <= now < stall.at + stall.seconds), None)
+
+    def _moved(self, now: float, seconds: float) -> float:
+        """Return when so many seconds of work are done that begin now."""
+        ended = now + seconds
+        for stall in self.stalls:
+            if now <= stall.at + stall.seconds and stall.at < ended:
+                ended += stall.at + stall.seconds - max(now, stall.at)
+        return ended
 
     def _end(self, waiting: Waiting, admission: Admission, costs: RunCosts, batch: Batch) -> None:
         if batch.members:

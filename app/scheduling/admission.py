@@ -2,8 +2,11 @@
 
 Two bounds on the wait. The wide one is what a burst may wait, and what many callers who each wait for their answer make
 each other wait. The narrow one holds under overload, for then a longer queue answers nobody more: it only makes all of
-them wait. Overload is told by the work that was accepted, and its end by refusals being few. What was refused counts
-for no work: callers who ask again at once would keep the bound narrow.
+them wait. Overload is told by the work that was accepted while the queue grew, and its end by refusals being few. What
+was refused counts for no work: callers who ask again at once would keep the bound narrow.
+
+Whatever is forecast, a queue that the threads' next batches take up refuses nobody. Forecasts can be wrong by a factor,
+where the first batches were held up or the whole machine stood still, and those who wait for each other are then few.
 """
 
 import math
@@ -18,6 +21,11 @@ _OVER_S, _TOO_MUCH = 1.0, 1.2
 A closed loop of callers comes to 1.0, and as many as are answered in 1.2 seconds may begin at once. Three times what
 can be done is told after a fifth of a second.
 """
+_GROWN_S = 0.2
+"""By how much longer the wait must have become than it was over that time.
+
+It tells a closed loop from overload where the forecast of its work is too high: the queue of such a loop stays.
+"""
 
 _CALM_S, _FEW = 0.5, 0.1
 """The narrow bound ends when at most so large a share was refused over about so long, which it lasts at least."""
@@ -28,10 +36,8 @@ _TRIAL_S = 60.0
 
 _MEMORY = 0.97
 """What a batch still counts for at the next one: the last thirty or so decide."""
-_HELD_UP = 20.0
-"""A batch that took more than so many times its shares counts as if it had taken that: one stall is not the rule."""
-_BATCHES = 2
-"""Batches that the narrow bound always leaves room for: threads must not run dry between them."""
+_HELD_UP = 4.0
+"""By how many times a batch may be off the rule so far: beyond, it counts as if it were off by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,21 @@ class _Rate:
         return self._rate * math.exp(min(0.0, self._at - now) / self._over_s)
 
 
+class _Mean:
+    """What something was on average over the last so many seconds; it begins at nothing."""
+
+    def __init__(self, over_s: float) -> None:
+        self._over_s = over_s
+        self._mean = 0.0
+        self._at = 0.0
+
+    def add(self, value: float, now: float) -> float:
+        """Take in what it is now, and return the mean."""
+        self._mean += (value - self._mean) * -math.expm1((self._at - now) / self._over_s)
+        self._at = now
+        return self._mean
+
+
 class Admission:
     """Forecasts waits and refuses what would wait too long; touched by the event loop alone.
 
@@ -78,16 +99,23 @@ class Admission:
         self._shed = shed
         self._took_s = self._shares_s = 0.0
         self._batch_s = 0.0
+        self._batches = 0
         self._narrow_since: float | None = None
         self._work = _Rate(_OVER_S)
+        self._usual = _Mean(_OVER_S)
         self._accepted, self._refused = _Rate(_CALM_S), _Rate(_CALM_S)
 
     def ran(self, seconds: float, forecast_s: float) -> None:
         """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``."""
-        self._batch_s = _smooth(self._batch_s, seconds)
+        self._batches += 1
+        self._batch_s += (seconds - self._batch_s) * max(1 / self._batches, 1 - _MEMORY)
         if forecast_s > 0:
-            self._took_s = _smooth(self._took_s, min(seconds, _HELD_UP * forecast_s))
-            self._shares_s = _smooth(self._shares_s, forecast_s)
+            if not self._shares_s:  # what the first took may be chance; its shares give the scale
+                self._took_s = self._shares_s = forecast_s
+            rule_s = self._stretch * forecast_s
+            took_s = min(max(seconds, rule_s / _HELD_UP), rule_s * _HELD_UP)
+            self._took_s = _MEMORY * self._took_s + (1 - _MEMORY) * took_s
+            self._shares_s = _MEMORY * self._shares_s + (1 - _MEMORY) * forecast_s
 
     @property
     def _stretch(self) -> float:
@@ -102,8 +130,9 @@ class Admission:
         """Count interactive work that joined the queue, where it is forecast to wait so long."""
         self._work.add(cost_s * self._stretch / self._threads, now)
         self._accepted.add(1.0, now)
-        over = self._narrow_since is None and wait_s > self._patience.overload_wait_s
-        if over and self._work.at(now) > _TOO_MUCH:
+        grown_s = wait_s - self._usual.add(wait_s, now)
+        waits = wait_s > self._patience.overload_wait_s and grown_s > _GROWN_S
+        if waits and self._narrow_since is None and self._work.at(now) > _TOO_MUCH:
             self._narrow_since = now
             if self._shed is not None:  # what waits already would keep all others waiting
                 self._refused.add(self._shed(self.limit_s(now) * self._threads / self._stretch), now)
@@ -111,12 +140,12 @@ class Admission:
     def limit_s(self, now: float, lag_s: float = 0.0) -> float:
         """Return how long interactive work may wait in the queue at present, where it waited ``lag_s`` to be read.
 
-        Two batches always may, and as much as keeps the threads at work until the event loop comes round again.
+        As much as keeps the threads at work until the event loop comes round again always may.
         """
         bound_s = self._patience.max_wait_s
         if self._is_narrow(now):
             bound_s = min(bound_s, self._patience.overload_wait_s)
-        return max(bound_s - lag_s, _BATCHES * self._batch_s, min(lag_s, self._patience.max_wait_s))
+        return max(bound_s - lag_s, min(lag_s, self._patience.max_wait_s))
 
     def refuse_wait(self, wait_s: float, now: float, lag_s: float = 0.0) -> None:
         """Raise ``WaitTooLong`` where interactive work would wait longer in the queue than it may at present."""
@@ -160,7 +189,3 @@ def overloaded() -> WaitTooLong:
     error = WaitTooLong("more came than can be answered in time while this request waited; expected fewer at once")
     error.retry_after_s = 1
     return error
-
-
-def _smooth(old: float, new: float) -> float:
-    return _MEMORY * old + (1 - _MEMORY) * new if old else new

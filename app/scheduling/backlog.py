@@ -17,6 +17,7 @@ class Backlog:
         self.lanes: dict[Hashable, list[Row]] = {}
         self.tokens = 0
         self.cost_s = 0.0
+        self.batches = 0.0
 
     def add(self, job: Job) -> None:
         """Take all rows of a job."""
@@ -35,6 +36,7 @@ class Backlog:
         for row in job.rows:
             self.tokens += row.length
             self.cost_s += row.cost_s
+            self.batches += row.share
 
     def take(self, lane: Hashable, start: int, end: int) -> list[Row]:
         """Take the rows of a lane from the ``start``-th shortest to before the ``end``-th."""
@@ -63,6 +65,7 @@ class Backlog:
         del self.due[at]
         self.tokens -= row.length
         self.cost_s = self.cost_s - row.cost_s if self.due else 0.0
+        self.batches = self.batches - row.share if self.due else 0.0
 
     def cost_before_s(self, when: float) -> float:
         """Return the forecast of what is due before ``when``, taken as its share of the rows."""

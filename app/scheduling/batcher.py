@@ -123,8 +123,7 @@ class Batcher:
         now = self._clock()
         wait_s = self._wait_s(priority, due(now, now + timeout_s))
         self._admission.refuse_late(wait_s, 0.0, timeout_s)
-        if priority == "interactive":
-            self._admission.refuse_wait(wait_s, now, self._lag.now_s())
+        self._refuse_wait(priority, wait_s, now)
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take back what of a ticket still waits, because its answers are there or because nobody wants them."""
@@ -144,10 +143,15 @@ class Batcher:
         """Return the thread-seconds that a ticket is forecast to take, and refuse it where it would wait too long."""
         cost_s = self._waiting.price(ticket)
         ticket.wait_s = self._wait_s(ticket.priority, due(now, ticket.deadline))
-        if ticket.priority == "interactive":
-            self._admission.refuse_wait(ticket.wait_s, now, self._lag.now_s())
+        self._refuse_wait(ticket.priority, ticket.wait_s, now)
         self._admission.refuse_late(ticket.wait_s, cost_s, timeout_s)
         return cost_s
+
+    def _refuse_wait(self, priority: Priority, wait_s: float, now: float) -> None:
+        if priority == "interactive":
+            lag_s = self._lag.now_s()  # asked of each request: that keeps the measuring up
+            if not self._waiting.is_short:
+                self._admission.refuse_wait(wait_s, now, lag_s)
 
     def _wait_s(self, priority: Priority, when: float) -> float:
         return self._admission.wait_s(self._waiting.cost_before_s(priority, when), busy=self._waiting.busy)

@@ -16,12 +16,18 @@ _MEMORY = 0.99
 _SURPRISE = 0.5
 """Beyond this share of its forecast an error counts no more: one run that was held up says little of the next."""
 
+_SOON = 0.5
+"""A run that took less than this share of its forecast counts for all before it: none is too quick by chance."""
+
 _EASE = 0.02
 """How strongly the figures stay where they are, where the runs of late do not tell them apart."""
 
 _SWEEPS = 4
 _EVERY, _AT_FIRST = 4, 32
 """Every so many runs the figures are improved, and at each of the first few: it costs more than counting a run."""
+
+_LEARNT = 8
+"""So many runs make a forecast to rely on: the first alone may have been held up a hundredfold."""
 
 Shape = tuple[float, float, float, float]
 
@@ -63,8 +69,9 @@ class RunCost:
         if forecast <= 0:
             self._cost = [seconds / 4 / part for part in shape]
             forecast = seconds
-        surprise = abs(seconds / forecast - 1)
-        weight = min(1.0, _SURPRISE / surprise if surprise else 1.0) / (forecast * forecast)
+        surprise = max(_SURPRISE, seconds / forecast - 1)
+        scale = min(forecast, seconds / _SOON)
+        weight = _SURPRISE / surprise / (scale * scale)
         for at in _TERMS:
             self._products[at] = _MEMORY * self._products[at] + weight * shape[at] * seconds
             for other in _TERMS:
@@ -96,6 +103,12 @@ class RunCosts:
         self._last = RunCost()
         self._of: WeakKeyDictionary[Hashable, RunCost] = WeakKeyDictionary()  # a version that left takes its own along
         self._observing = threading.Lock()
+        self._runs = 0
+
+    @property
+    def learnt(self) -> bool:
+        """Whether forecasts may be relied on: not after the first few runs of all."""
+        return self._runs >= _LEARNT
 
     def seconds(self, lane: Hashable, rows: int, width: int) -> float:
         """Return the forecast for a batch of a lane, zero while nothing is known of any."""
@@ -111,4 +124,5 @@ class RunCosts:
             if lane not in self._of:
                 self._of[lane] = RunCost(self._last.cost)
             self._last = self._of[lane]
+            self._runs += 1
             self._last.observe(rows, width, seconds)

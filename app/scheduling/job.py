@@ -16,6 +16,8 @@ class Row:
     order: int = 0
     cost_s: float = 0.0
     """Its share of a full batch of its like, as it was forecast when it came."""
+    share: float = 0.0
+    """The same as a part of that batch, 1 where it fills one."""
     length: int = field(init=False)
     """Tokens, at least one: what the row adds to the queue and to a batch; of a document, its padded cells."""
 

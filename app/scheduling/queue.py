@@ -83,6 +83,11 @@ class Waiting:
         return self._asking
 
     @property
+    def is_short(self) -> bool:
+        """Whether the interactive work that waits is, in full batches, no more than one a thread."""
+        return self._classes["interactive"].batches <= self._threads
+
+    @property
     def busy(self) -> bool:
         """Whether as many batches run as may at any time."""
         return self._runs >= self._threads
@@ -105,14 +110,17 @@ class Waiting:
             self._classes[job.priority].add(job)
 
     def price(self, job: Job) -> float:
-        """Note what each of a job's rows is forecast to cost, and return their sum, in seconds of one thread."""
-        by_width: dict[int, float] = {}
+        """Note what each of a job's rows is forecast to cost, and return their sum, in seconds of one thread.
+
+        It is nothing until enough has run: a wrong price would stay in the queue with its rows.
+        """
+        by_width: dict[int, tuple[float, float]] = {}
         total_s = 0.0
         for row in job.rows:
             width = rung(row.length)
             if width not in by_width:
-                by_width[width] = self._share_s(job.lane, width)
-            row.cost_s = by_width[width]
+                by_width[width] = self._share_of(job.lane, width)
+            row.cost_s, row.share = by_width[width]
             total_s += row.cost_s
         return total_s
 
@@ -139,7 +147,7 @@ class Waiting:
             return sum(self._classes[job.priority].forget(row) for row in job.rows)
 
     def shed(self, keep_s: float) -> list[Job]:
-        """Forget the interactive jobs that are due last, until no more than ``keep_s`` is left; return them.
+        """Forget the interactive jobs that are due last, until no more than ``keep_s`` is left, or few; return them.
 
         A job of which a row runs already, or has run, stays.
         """
@@ -148,7 +156,7 @@ class Waiting:
             waiting = Counter(row.job for row in mine.due)
             gone: list[Job] = []
             for job in reversed(waiting):  # in the order in which their first rows are due
-                if mine.cost_s <= keep_s:
+                if mine.cost_s <= keep_s or self.is_short:
                     break
                 if waiting[job] == len(job.rows):
                     gone.append(job)
@@ -294,9 +302,9 @@ class Waiting:
     def _is_long(self, row: Row) -> bool:
         return row.length > self._budget.max_cells // 2
 
-    def _share_s(self, lane: Hashable, width: int) -> float:
+    def _share_of(self, lane: Hashable, width: int) -> tuple[float, float]:
         rows = 1 if joining_of(lane) == "alone" else self._budget.full_rows(width)
-        return self._costs.seconds(lane, rows, width) / rows
+        return self._costs.seconds(lane, rows, width) / rows * self._costs.learnt, 1 / rows
 
     def _share(self, lane: Hashable) -> Budget:
         """Return the budget of a lane, cut so that other idle threads get their part of a short queue."""

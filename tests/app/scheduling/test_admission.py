@@ -9,10 +9,13 @@ PATIENT = Patience(max_wait_s=2.0, overload_wait_s=0.01)
 
 
 def offered(admission: Admission, share: float, seconds: float, start: float = 0.0, wait_s: float = 0.2) -> float:
-    """Accept that share of what two threads can do, a job of 2 ms at a time; return when it ended."""
+    """Accept that share of what two threads can do, a job of 2 ms at a time; return when it ended.
+
+    The wait grows from ``wait_s`` by what cannot be done meanwhile.
+    """
     now = start
     while now < start + seconds:
-        admission.accept(0.002, wait_s, now)
+        admission.accept(0.002, wait_s + max(0.0, share - 1) * (now - start), now)
         now += 0.001 / share
     return now
 
@@ -30,9 +33,23 @@ def test_where_all_threads_run_half_a_batch_is_still_to_come() -> None:
 
 def test_batches_that_take_longer_than_their_shares_stretch_the_forecast() -> None:
     admission = Admission(1, PATIENT)
-    for _ in range(100):
+    for _ in range(200):
         admission.ran(0.006, 0.003)
     assert admission.wait_s(1.0, busy=False) == pytest.approx(2.0, rel=0.01)
+
+
+def test_a_batch_that_is_held_up_says_little_of_the_next() -> None:
+    admission = Admission(1, PATIENT)
+    for seconds in (9.0, 0.003, 0.003, 9.0, 0.003):
+        admission.ran(seconds, 0.003)
+    assert admission.wait_s(1.0, busy=False) < 1.25
+
+
+def test_a_machine_that_became_twenty_times_slower_is_noticed_within_a_hundred_batches() -> None:
+    admission = Admission(1, PATIENT)
+    for _ in range(100):
+        admission.ran(0.060, 0.003)
+    assert admission.wait_s(1.0, busy=False) == pytest.approx(20.0, rel=0.2)
 
 
 def test_a_wait_beyond_the_bound_is_refused_with_the_time_to_come_back() -> None:
@@ -64,10 +81,11 @@ def test_three_times_what_can_be_done_narrows_the_bound_within_a_fifth_of_a_seco
     assert admission.limit_s(now) == 0.01
 
 
-def test_much_work_without_a_queue_is_no_overload() -> None:
+def test_much_work_behind_a_queue_that_does_not_grow_is_a_closed_loop_forecast_too_high() -> None:
     admission = Admission(2, PATIENT)
-    now = offered(admission, 3.0, seconds=1.0, wait_s=0.0)
-    assert admission.limit_s(now) == 2.0
+    for at in range(3000):
+        admission.accept(0.002, 0.15, at * 0.001 / 3)
+    assert admission.limit_s(1.0) == 2.0
 
 
 def test_a_little_too_much_narrows_it_once_the_queue_is_at_the_wide_bound() -> None:
@@ -129,13 +147,6 @@ def test_where_nobody_comes_any_more_the_bound_is_wide_again() -> None:
     now = refused(admission, 1000, 0.001, start=offered(admission, 3.0, seconds=0.52))
     assert admission.limit_s(now + 0.4) == 0.01
     assert admission.limit_s(now + 4.0) == 2.0
-
-
-def test_the_narrow_bound_leaves_room_for_two_batches() -> None:
-    admission = Admission(2, PATIENT)
-    admission.ran(0.05, 0.05)
-    now = offered(admission, 3.0, seconds=0.52)
-    assert admission.limit_s(now) == pytest.approx(0.1)
 
 
 def test_refused_work_is_no_work_however_much_of_it_comes() -> None:

@@ -51,6 +51,15 @@ def test_runs_that_were_held_up_are_not_taken_for_the_rule() -> None:
     assert worst_error(cost) < 0.25
 
 
+def test_first_runs_that_were_held_up_are_forgotten_at_the_first_that_was_not() -> None:
+    cost = RunCost()
+    for _ in range(5):
+        cost.observe(4, 20, 100 * real(4, 20))
+    for _ in range(3):
+        cost.observe(4, 20, real(4, 20))
+    assert cost.seconds(4, 20) < 2 * real(4, 20)
+
+
 def test_a_machine_that_is_slower_from_now_on_is_noticed() -> None:
     cost = RunCost()
     for run in runs(300):

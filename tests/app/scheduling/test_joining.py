@@ -46,7 +46,8 @@ def test_a_request_that_joins_none_is_forecast_as_a_run_of_its_own() -> None:
     lanes = {"alone": Gate(), "end to end": Gate()}
     for joining, lane in lanes.items():
         lane.joining = joining
-        costs.observe(lane, 1, 4, 0.5)
+        for _ in range(8):
+            costs.observe(lane, 1, 4, 0.5)
     waiting = Waiting(ALONE, 1_000, costs=costs)
     forecast = {joining: waiting.price(job_of(lane, 4)) for joining, lane in lanes.items()}
     assert forecast["alone"] == pytest.approx(0.5)

@@ -81,10 +81,10 @@ def test_a_discarded_job_leaves_at_once_and_frees_its_tokens() -> None:
 
 
 def priced(queue: Waiting, cost_s: float, *jobs: Job) -> None:
-    """Put jobs whose rows are forecast to cost so much each."""
+    """Put jobs whose rows are forecast to cost so much each, and fill a batch each."""
     for each in jobs:
         for one in each.rows:
-            one.cost_s = cost_s
+            one.cost_s, one.share = cost_s, 1.0
         queue.put(each)
 
 
@@ -98,12 +98,48 @@ def test_what_is_due_last_is_shed_until_no_more_is_left_than_may_be() -> None:
     assert queue.shed(0.25) == []
 
 
+def test_what_the_next_batches_take_up_is_not_shed_whatever_it_is_forecast_to_cost() -> None:
+    queue = waiting()
+    first, second = job(10), job(20)
+    priced(queue, 9.0, first, second)
+    assert queue.shed(0.0) == [second]
+    assert queue.rows == 1
+
+
+def test_a_queue_is_short_up_to_a_full_batch_a_thread() -> None:
+    queue = Waiting(Budget(max_cells=40, max_rows=4, max_padding_share=0.2), 1_000, threads=2)
+    for more in (job(5, 5, 5), job(5, 20), job(20, 20, priority="batch")):
+        queue.price(more)
+        queue.put(more)
+    assert queue.is_short, "3/4, 1/4 and 1/2 of a batch of interactive work"
+    one_more = job(20)
+    queue.price(one_more)
+    queue.put(one_more)
+    assert queue.is_short
+    last = job(5)
+    queue.price(last)
+    queue.put(last)
+    assert not queue.is_short
+    queue.discard(last)
+    assert queue.is_short
+
+
+def test_rows_have_no_price_before_enough_has_run_to_tell() -> None:
+    costs = RunCosts()
+    queue = Waiting(Budget(max_cells=40, max_rows=4, max_padding_share=0.2), 1_000, costs=costs)
+    for _ in range(7):
+        costs.observe(A, 1, 5, 9.0)
+    assert queue.price(job(5)) == 0
+    costs.observe(A, 1, 5, 9.0)
+    assert queue.price(job(5)) > 0
+
+
 def test_a_job_that_has_begun_is_not_shed() -> None:
     queue = waiting(max_rows=1)
-    begun, later = job(10, 10), job(10)
-    priced(queue, 0.1, begun, later)
+    begun, later, last = job(10, 10), job(10), job(10)
+    priced(queue, 0.1, begun, later, last)
     queue.take(0.0)
-    assert queue.shed(0.0) == [later]
+    assert queue.shed(0.0) == [last, later]
     assert queue.rows == 1
 
 
