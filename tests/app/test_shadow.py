@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.shadow import MOST_WAITING
 from tests.operating import louder
 from tests.packages import copy_tiny
+from tests.waiting import until
 
 ONE = Query(["a good film"], model="tiny")
 
@@ -32,12 +33,6 @@ def root(tmp_path: Path) -> Path:
     louder(tmp_path, 2)
     louder(tmp_path, 3, factor=-1.0)
     return tmp_path
-
-
-async def until(fact: Callable[[], bool], within_s: float = 20) -> None:
-    async with asyncio.timeout(within_s):
-        while not fact():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -58,7 +53,7 @@ def outcomes(parts: Parts, version: int) -> dict[str, int]:
 
 async def told(parts: Parts, version: int, texts: int, within_s: float = 20) -> dict[str, int]:
     """Return the outcomes once there are so many."""
-    await until(lambda: sum(outcomes(parts, version).values()) >= texts, within_s)
+    await until(lambda: sum(outcomes(parts, version).values()) >= texts, within_s=within_s)
     return outcomes(parts, version)
 
 

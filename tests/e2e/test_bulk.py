@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,7 @@ import pytest
 
 from tests.server import Server, serving
 from tests.slow import copy_slow
+from tests.waiting import wait_until
 
 GOOD, BAD = b'"a good film"\n', b'"a bad film"\n'
 LONG = json.dumps("good bad film " * 40).encode() + b"\n"
@@ -98,13 +99,6 @@ def stream(server: Server, receive_bytes: int | None = None) -> Iterator[Stream]
 def peak_mb(server: Server) -> float:
     status = Path(f"/proc/{server.process.pid}/status").read_text("ascii")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-
-
-def wait_until(fact: Callable[[], bool], within_s: float = 20) -> None:
-    until = time.monotonic() + within_s
-    while not fact():
-        assert time.monotonic() < until, "it did not come true in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.timeout(600)

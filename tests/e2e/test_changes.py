@@ -16,6 +16,7 @@ import pytest
 
 from tests.operating import TEXT, keys_file, louder
 from tests.server import Server, serving
+from tests.waiting import wait_until
 
 NOTHING_CHANGED = "so that nothing was changed in any of them"
 
@@ -64,10 +65,7 @@ def two_workers(root: Path) -> Iterator[tuple[Server, Callable[[], list[Worker]]
 
 
 def wait_ready(server: Server, workers: int) -> None:
-    until = time.monotonic() + 60
-    while sum("worker_ready" in line for line in server.lines) < workers:
-        assert time.monotonic() < until, "a worker was never ready"
-        time.sleep(0.05)
+    wait_until(lambda: sum("worker_ready" in line for line in server.lines) >= workers, "a worker was never ready")
 
 
 def met(server: Server, root: Path, secret: str, clients: ExitStack) -> list[Worker]:

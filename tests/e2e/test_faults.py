@@ -18,6 +18,7 @@ from tests.callers import GOOD, calling
 from tests.faulty import HANGS, RAISES, faulty, token
 from tests.packages import PACKAGES, copy_tiny
 from tests.server import ROOT, Server, serving
+from tests.waiting import wait_until
 
 Record = Callable[[str, object], None]
 
@@ -37,13 +38,6 @@ def at_once(server: Server, texts: list[str]) -> list[httpx.Response]:
     for thread in threads:
         thread.join(90)
     return [answers[at] for at in range(len(texts))]
-
-
-def wait_until(fact: Callable[[], bool], within_s: float = 60) -> None:
-    until = time.monotonic() + within_s
-    while not fact():
-        assert time.monotonic() < until, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def files_of(pid: int) -> int:
@@ -167,7 +161,7 @@ def test_a_log_that_cannot_be_written_costs_the_log_alone() -> None:
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: is_ready(url), 120)
+        wait_until(lambda: is_ready(url), within_s=120)
         for _ in range(20):
             assert httpx.post(f"{url}/v1/sentiment", json=GOOD).status_code == 200
         assert httpx.get(f"{url}/nowhere").status_code == 404

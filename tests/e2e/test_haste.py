@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.test_overload import LONG, SLOW, unread_post, wait_until
+from tests.e2e.test_overload import LONG, SLOW, unread_post
 from tests.server import Server, serving
 from tests.slow import copy_slow
+from tests.waiting import wait_until
 
 BEHIND_ALL_MS = "1000"
 """As far off as ``PATIENCE_S``, so that what came before goes first; a nearer deadline overtakes it, and is met."""

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ import pytest
 
 from tests.server import Server, serving
 from tests.slow import copy_slow
+from tests.waiting import wait_until
 
 LONG = "good bad film " * 150
 REFUSALS = {"queue_full", "wait_too_long"}
@@ -28,13 +29,6 @@ SLOW: dict[str, object] = {"threads": 1, "max_batch_rows": 1, "max_items": 2_000
 def slow(tmp_path: Path) -> Path:
     """Return a folder of models with the slow package."""
     return copy_slow(tmp_path)
-
-
-def wait_until(fact: Callable[[], bool], within_s: float = 30) -> None:
-    until = time.monotonic() + within_s
-    while not fact():
-        assert time.monotonic() < until, "it did not come true in time"
-        time.sleep(0.01)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from benchmarks.crowd import crowd
 from tests.callers import GOOD, calling
 from tests.faulty import HANGS, RAISES, FaultyServer, token
 from tests.operating import TEXT, Operator, keys_file, louder
+from tests.waiting import wait_until
 
 SERVING, CANDIDATE = 1, 2
 TEXTS = [TEXT, "a bad film", "good", "bad", "a good day", "not good"]
@@ -107,10 +108,10 @@ def test_a_shadow_is_refused_by_name_and_ends_with_its_candidate(tmp_path: Path)
         trial.operator.must(trial.operator.ask("POST", f"/admin/models/tiny/versions/{CANDIDATE}/unload"))
         assert "is not open" in trial.server.logged("shadow_ended")["reason"]
         trial.ask(TEXT)
-        until = time.monotonic() + 20
-        while 'sluice_shadow_texts_total{model="tiny"' in httpx.get(f"{trial.server.url}/metrics").text:
-            assert time.monotonic() < until, "the candidate's series stay"
-            time.sleep(0.1)
+        wait_until(
+            lambda: 'sluice_shadow_texts_total{model="tiny"' not in httpx.get(f"{trial.server.url}/metrics").text,
+            "the candidate's series stay",
+        )
 
 
 def test_a_shadow_reaches_every_worker_and_one_that_starts_later(tmp_path: Path) -> None:
@@ -197,10 +198,7 @@ async def test_under_load_texts_are_dropped_and_no_request_is_lost(tmp_path: Pat
 
 
 def _wait_for(answers: list[Any], count: int) -> None:
-    until = time.monotonic() + 120
-    while len(answers) < count:
-        assert time.monotonic() < until, "too few answers"
-        time.sleep(0.05)
+    wait_until(lambda: len(answers) >= count, "too few answers", within_s=120)
 
 
 def test_canary_and_candidate_go_side_by_side_while_versions_are_swapped(tmp_path: Path) -> None:

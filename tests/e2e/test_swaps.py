@@ -17,6 +17,7 @@ from benchmarks.swaps import series, settle, swap
 from tests.operating import TEXT, Operator, keys_file, louder
 from tests.packages import SUMMARIES, copy_package
 from tests.server import Server, serving
+from tests.waiting import wait_until
 
 CONNECTIONS, SWAPS = 64, 20
 _LEFT_BEHIND_MB = 24
@@ -144,7 +145,4 @@ def test_a_summary_under_way_ends_on_the_version_it_began_with(tmp_path: Path) -
         after = operator.must(operator.ask("POST", "/v1/summarize", asked))
         assert (before["version"], after["version"]) == (1, 2)
         assert before["results"] == after["results"]
-        until = time.monotonic() + 10
-        while series(server.url, 1):
-            assert time.monotonic() < until, "the old version's series stay"
-            time.sleep(0.1)
+        wait_until(lambda: not series(server.url, 1), "the old version's series stay")

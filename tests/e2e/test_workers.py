@@ -11,6 +11,7 @@ import httpx
 
 from app.runtime.threads import usable_cores
 from tests.server import Server, serving
+from tests.waiting import wait_until
 
 
 def ask(server: Server, times: int) -> None:
@@ -24,17 +25,14 @@ def sockets_of(pid: int) -> int:
 
 
 def wait_both_ready(server: Server) -> None:
-    until = time.monotonic() + 20
-    while sum("worker_ready" in line for line in server.lines) < 2:
-        assert time.monotonic() < until, "the second worker was never ready"
-        time.sleep(0.05)
+    wait_until(lambda: sum("worker_ready" in line for line in server.lines) >= 2, "the second worker was never ready")
 
 
 def wait_counted(server: Server, requests: int) -> None:
-    until = time.monotonic() + 20
-    while server.metric("sluice_requests_total", route="/v1/sentiment", code="200") < requests:
-        assert time.monotonic() < until, "not every request was counted"
-        time.sleep(0.05)
+    wait_until(
+        lambda: server.metric("sluice_requests_total", route="/v1/sentiment", code="200") >= requests,
+        "not every request was counted",
+    )
 
 
 def worker_pids(folder: Path) -> list[int]:
@@ -73,10 +71,7 @@ def test_a_dead_worker_comes_back_and_counts_on_in_the_same_files(tmp_path: Path
         dead, _ = worker_pids(tmp_path)
         os.kill(dead, signal.SIGKILL)
         server.logged("worker_died")
-        until = time.monotonic() + 20
-        while dead in worker_pids(tmp_path):
-            assert time.monotonic() < until, "the worker did not come back"
-            time.sleep(0.05)
+        wait_until(lambda: dead not in worker_pids(tmp_path), "the worker did not come back")
         server.wait_ready()
         ask(server, 20)
         assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") >= 40
@@ -90,10 +85,7 @@ def test_workers_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
         workers = worker_pids(tmp_path)
         server.process.kill()
         server.process.wait(10)
-        until = time.monotonic() + 20
-        while any(Path(f"/proc/{pid}").exists() for pid in workers):
-            assert time.monotonic() < until, "a worker is left behind"
-            time.sleep(0.05)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "a worker is left behind")
 
 
 def test_files_do_not_grow_over_restarts_of_the_service(tmp_path: Path) -> None:
@@ -102,10 +94,7 @@ def test_files_do_not_grow_over_restarts_of_the_service(tmp_path: Path) -> None:
         with serving(workers=2, metrics_dir=tmp_path) as server:
             ask(server, 4)
             assert server.metric("sluice_requests_total", route="/v1/sentiment", code="200") == 4
-            until = time.monotonic() + 10
-            while len(worker_pids(tmp_path)) < 2:
-                assert time.monotonic() < until, "the second worker never came up"
-                time.sleep(0.05)
+            wait_until(lambda: len(worker_pids(tmp_path)) >= 2, "the second worker never came up")
             assert server.stop() == 0
         seen.append(sorted(file.name for file in tmp_path.iterdir()))
     assert seen[0] == seen[1]
@@ -120,10 +109,9 @@ def test_a_worker_that_came_later_holds_nobody_elses_connection(tmp_path: Path) 
             assert all(client.get("/health/live").status_code == 200 for client in clients)
             dead, alive = worker_pids(tmp_path)
             os.kill(dead, signal.SIGKILL)
-            until = time.monotonic() + 20
-            while sum("worker_ready" in line for line in server.lines) < 3:
-                assert time.monotonic() < until, "the worker did not come back"
-                time.sleep(0.05)
+            wait_until(
+                lambda: sum("worker_ready" in line for line in server.lines) >= 3, "the worker did not come back"
+            )
             (new,) = set(worker_pids(tmp_path)) - {alive}
             assert ends_of(new).isdisjoint(ends_of(alive))
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +31,7 @@ from app.tasks.searches import Searches, generate
 from tests.packages import SUMMARIES
 from tests.parrot import parrot
 from tests.scribe import FIRST, Scribe
+from tests.waiting import until
 
 POISON, UNREADABLE = 22, 21
 ALWAYS = 1e-9
@@ -122,14 +123,6 @@ def same(found: Summary, wanted: Summary) -> None:
     assert [(token.id, token.source) for token in found.tokens] == [(token.id, token.source) for token in wanted.tokens]
     assert found.reason == wanted.reason
     assert found.score == pytest.approx(wanted.score, abs=1e-5)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    for _ in range(2_000):
-        if true():
-            return
-        await asyncio.sleep(0.001)
-    raise TimeoutError("it never came true")
 
 
 def endless(**more: Any) -> Scribe:
