@@ -15,6 +15,7 @@ from app.errors import PackageError, RequestError, StartupError
 from app.keys.command import app as keys
 from app.modelpack.install import install as put_in_place
 from app.modelpack.manifest import CLASSIFYING, Classifying, Task
+from app.runtime.base import Base, early_base
 from app.runtime.wrapping import Wish as Wrapping
 from app.runtime.wrapping import wrap as wrap_graph
 from app.settings import Settings, load_settings, unknown_variables
@@ -67,25 +68,27 @@ def predict(
     without an answer go to OUTPUT.bad.jsonl. Ends with 0, with 1 where a text or row has no answer, with 2 on failure.
     """
     settings = _settings(models_dir=models_dir)
+    base = _early(settings) if output is None else None
     with unwalked():
-        from app import logs, offline  # noqa: PLC0415 - see above
+        from app import logs, offline  # noqa: PLC0415 - the packages open meanwhile
         from app.corpus.command import Wanted, predict_file  # noqa: PLC0415 - see above
     logs.configure("console", "error")
     if output is not None:
         wanted = Wanted(_one(texts), output, _classifying(task), model, text_column, prefix, overwrite, restart)
         _end(lambda: predict_file(settings, wanted))
     lines = texts or [line.rstrip("\n") for line in sys.stdin]
-    _end(lambda: asyncio.run(offline.predict_lines(settings, lines, model, task)))
+    _end(lambda: asyncio.run(offline.predict_lines(settings, lines, model, task, base)))
 
 
 @app.command()
 def models(models_dir: ModelsDir = None) -> None:
     """List the packages as JSON, those that were refused with the reason."""
     settings = _settings(models_dir=models_dir)
+    base = _early(settings)
     with unwalked():
-        from app import logs, offline  # noqa: PLC0415 - see above
+        from app import logs, offline  # noqa: PLC0415 - the packages open meanwhile
     logs.configure("console", "error")
-    _end(lambda: offline.list_models(settings))
+    _end(lambda: offline.list_models(settings, base))
 
 
 def _end(work: Callable[[], int]) -> NoReturn:
@@ -164,6 +167,13 @@ def _axis_and_size(given: str) -> tuple[str, int]:
 def _settings(**overrides: object) -> Settings:
     try:
         return load_settings(**overrides)
+    except StartupError as error:
+        _give_up(error)
+
+
+def _early(settings: Settings) -> Base | None:
+    try:
+        return early_base(settings)
     except StartupError as error:
         _give_up(error)
 

@@ -4,7 +4,6 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import partial
 
 import numpy as np
 import structlog
@@ -29,14 +28,13 @@ from app.errors import StartupError
 from app.metrics import Metrics
 from app.modelpack.manifest import CLASSIFYING
 from app.modelpack.watch import Watch
-from app.runtime.model import Model, files_to_open
-from app.runtime.opening import open_model
-from app.runtime.providers import Provider, choose
+from app.runtime.base import Base, base_of, traffic_of
+from app.runtime.model import Model
+from app.runtime.providers import Provider
 from app.runtime.registry import Registry
 from app.runtime.roster import Draft
 from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
-from app.runtime.traffic import Shadow, Traffic
 from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.decoder import Decoder
@@ -51,6 +49,8 @@ from app.shadow import Shadows, Unseen
 from app.siblings import Siblings
 from app.standstill import end_process
 from app.summarizing.journey import Summaries
+
+__all__ = ["Parts", "create_app", "traffic_of"]
 
 log = structlog.get_logger("sluice")
 
@@ -116,13 +116,14 @@ def create_app(settings: Settings | None = None, siblings: Siblings | None = Non
 class Parts:
     """Everything below HTTP, wired; ``running`` opens the models and stops the threads again."""
 
-    def __init__(self, settings: Settings, siblings: Siblings | None = None) -> None:
+    def __init__(self, settings: Settings, siblings: Siblings | None = None, base: Base | None = None) -> None:
+        """Wire them; ``base``: of these settings, where one was made before this module was imported."""
         self._settings = settings
         self._has_siblings = siblings is not None
         self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
-        provider = _provider(settings)
-        self.registry = _registry(settings, provider)
+        provider, self.registry = base or base_of(settings)
+        log.info("provider", device=provider.device, note=provider.note)
         threads = settings.threads or max(1, usable_cores() // max(1, settings.workers))
         alarm = HangObserver(self.metrics, self._set_failing)
         self._watchdog = Watchdog(settings.watchdog_ms / 1000, alarm)
@@ -290,11 +291,6 @@ def _shadows(settings: Settings, provider: Provider, registry: Registry, metrics
     return Shadows(registry, metrics, callers=callers, batcher=batcher, watchdog=watchdog, timeout_s=timeout_s)
 
 
-def traffic_of(settings: Settings) -> dict[str, Traffic]:
-    """Return how requests are shared out at the start."""
-    return {name: Traffic(shadow=Shadow(its.version, its.share)) for name, its in settings.shadows.items()}
-
-
 def _budget(settings: Settings, provider: Provider) -> Budget:
     cells, rows = settings.max_batch_cells, settings.max_batch_rows
     if provider.device == "cuda":
@@ -307,17 +303,3 @@ def _inline(settings: Settings, provider: Provider) -> Inline:
     if provider.device != "cpu" or not settings.watchdog_ms:
         return Inline()
     return Inline(settings.inline_us / 1e6, end_process)
-
-
-def _provider(settings: Settings) -> Provider:
-    provider = choose(settings.provider)
-    log.info("provider", device=provider.device, note=provider.note)
-    return provider
-
-
-def _registry(settings: Settings, provider: Provider) -> Registry:
-    if not settings.models_dir.is_dir():
-        raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
-    open_package = partial(open_model, provider=provider, precision=settings.precision)
-    wanted = partial(files_to_open, provider=provider, precision=settings.precision)
-    return Registry(settings.models_dir, open_package, traffic_of(settings), wanted)

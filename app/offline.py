@@ -13,22 +13,25 @@ from app.errors import InvalidRequest
 from app.exchange import Query
 from app.main import Parts
 from app.modelpack.manifest import CLASSIFYING, Task
+from app.runtime.base import Base
 from app.settings import Settings
 from app.summarizing.wishes import Wish
 
 
-def list_models(settings: Settings) -> int:
+def list_models(settings: Settings, base: Base | None = None) -> int:
     """Write the packages as JSON, those that were refused with the reason; return how many were."""
-    parts = Parts(settings)
+    parts = Parts(settings, base=base)
     parts.registry.open_all()
     _write({"models": [describe(parts.registry, name) for name in parts.registry.names]})
     return len(parts.registry.failed)
 
 
-async def predict_lines(settings: Settings, lines: list[str], model: str | None, task: Task | None) -> int:
+async def predict_lines(
+    settings: Settings, lines: list[str], model: str | None, task: Task | None, base: Base | None = None
+) -> int:
     """Write each line's answer in order; return how many had none."""
     failed = 0
-    parts = Parts(settings)
+    parts = Parts(settings, base=base)
     async with parts.running() as service:
         asked = task or (service.registry.task_of(model) if model is not None else None) or "sentiment"
         if asked == "tensor":

@@ -6,7 +6,6 @@ when the last of them is done.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from app.errors import ChangeRefused, ModelNotFound, PackageError
 from app.modelpack.manifest import CLASSIFYING, Task
 from app.modelpack.store import Key, Package, Refused, Wanted, folder_of, open_package, survey
 from app.runtime.changes import Change, Load, Outcome, Plan, Reload, SetAliases, SetShadow, Unload
+from app.runtime.early import Opening
 from app.runtime.model import Model
 from app.runtime.snapshot import Entry, Pick, Snapshot
-from app.runtime.threads import usable_cores
 from app.runtime.traffic import LATEST, Alias, Shadow, Traffic, Version
 
 UNLOADED = "an operator has unloaded it"
@@ -69,7 +68,13 @@ class Registry:
         self._open_package = open_package
         self._wanted = wanted
         self._first_traffic = dict(traffic or {})
+        self._early: Opening | None = None
         self.now = Snapshot()
+
+    def open_early(self) -> Opening:
+        """Begin to open every package below the root, for the first ``prepare_all`` to find them open."""
+        self._early = Opening(self._opened, dict.fromkeys(survey(self._root)))
+        return self._early
 
     def open_all(self, plan: Plan | None = None) -> None:
         """Open every package below the root, or what ``plan`` says; a broken one hinders no other."""
@@ -158,9 +163,11 @@ class Registry:
         return self.now.languages(task)
 
     def _all_opened(self, wanted: Mapping[Key, str | None]) -> dict[Key, Entry]:
-        """Open packages side by side: hashing files and making sessions leave Python to others."""
-        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="open") as pool:
-            return dict(zip(wanted, pool.map(self._opened, wanted.keys(), wanted.values()), strict=True))
+        """Open packages side by side, but for those that were opened early."""
+        early, self._early = self._early, None
+        found = early.those(wanted) if early is not None else {}
+        late = Opening(self._opened, {key: digest for key, digest in wanted.items() if key not in found})
+        return {key: found[key] if key in found else late[key] for key in wanted}
 
     def _opened(self, key: Key, digest: str | None = None) -> Entry:
         try:

@@ -1,0 +1,46 @@
+"""What models stand on: the provider that runs them, and the registry that opens them."""
+
+from functools import partial
+from typing import NamedTuple
+
+from app.errors import StartupError
+from app.runtime.model import files_to_open
+from app.runtime.opening import open_model
+from app.runtime.providers import Provider, choose, may_use_cuda
+from app.runtime.registry import Registry
+from app.runtime.traffic import Shadow, Traffic
+from app.settings import Settings
+
+
+class Base(NamedTuple):
+    """Made before there is a service, so that packages open while the rest of it is imported."""
+
+    provider: Provider
+    registry: Registry
+
+
+def base_of(settings: Settings) -> Base:
+    """Return what the settings ask for; ``StartupError`` where there is no such provider or no folder of packages."""
+    provider = choose(settings.provider)
+    if not settings.models_dir.is_dir():
+        raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
+    open_package = partial(open_model, provider=provider, precision=settings.precision)
+    wanted = partial(files_to_open, provider=provider, precision=settings.precision)
+    return Base(provider, Registry(settings.models_dir, open_package, traffic_of(settings), wanted))
+
+
+def early_base(settings: Settings) -> Base | None:
+    """Return what ``base_of`` does, with its packages opening already.
+
+    ``None`` where a device may run them, which a process must not touch before it forks.
+    """
+    if settings.provider != "cpu" and may_use_cuda():
+        return None
+    base = base_of(settings)
+    base.registry.open_early()
+    return base
+
+
+def traffic_of(settings: Settings) -> dict[str, Traffic]:
+    """Return how requests are shared out at the start."""
+    return {name: Traffic(shadow=Shadow(its.version, its.share)) for name, its in settings.shadows.items()}
