@@ -26,7 +26,7 @@ from tokenizers import Tokenizer
 
 from tests.endless import DAYS, endless
 from tests.packages import PACKAGES, TINY
-from tests.server import Server
+from tests.server import Server, ending
 
 RAISES, HANGS = "terrible", "awful"
 _JUMPS_A_SECOND = 7
@@ -41,14 +41,8 @@ class FaultyServer(Server):
 @contextmanager
 def faulty(models_dir: Path = PACKAGES, /, **settings: object) -> Iterator[FaultyServer]:
     """Yield a ready service with a fault in it."""
-    server = FaultyServer(models_dir, **settings)
-    try:
-        server.wait_ready()
+    with ending(FaultyServer(models_dir, **settings)) as server:
         yield server
-    finally:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait(10)
 
 
 def token(word: str) -> int:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -98,10 +98,19 @@ class Server:
                 self.lines.extend(line.rstrip("\n") for line in lines)
 
 
+ServerT = TypeVar("ServerT", bound=Server)
+
+
 @contextmanager
 def serving(models_dir: Path = PACKAGES, /, **settings: object) -> Iterator[Server]:
     """Yield a ready service, and make sure that it ends."""
-    server = Server(models_dir, **settings)
+    with ending(Server(models_dir, **settings)) as server:
+        yield server
+
+
+@contextmanager
+def ending(server: ServerT) -> Iterator[ServerT]:
+    """Yield a service once it is ready, and make sure that it ends."""
     try:
         server.wait_ready()
         yield server
