@@ -91,14 +91,14 @@ def _listen(settings: Settings) -> socket.socket:
         ) from broken
 
 
-def _work(settings: Settings, door: Door, slot: int, siblings: Siblings) -> None:
-    """Be one worker process."""
+def _work(settings: Settings, door: Door, slot: int, siblings: Siblings, parent: int) -> None:
+    """Be one worker process, of the supervisor with the process id ``parent``."""
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
     if settings.metrics_dir is None:
         raise RuntimeError("This is a bug: workers without a metrics folder")
     share(settings.metrics_dir, slot)
-    threading.Thread(target=_follow, args=(os.getppid(),), name="follow-parent", daemon=True).start()
+    threading.Thread(target=_follow, args=(parent,), name="follow-parent", daemon=True).start()
     try:
         run(settings, door, siblings)
         logs.let_go()
@@ -134,6 +134,7 @@ class _Supervisor:
         self._watch = Watch(settings.models_dir)
         self._board = Board(settings.workers, usable_cores())
         self._limits = Sheet()
+        self._pid = os.getpid()
 
     def run(self) -> None:
         """Serve until a signal; then let each worker drain. ``StartupError`` where the first of them cannot start."""
@@ -193,7 +194,8 @@ class _Supervisor:
         self._conductor.let_go()
         for other in self._lanes.values():
             other.let_go(whole=other is not lane)
-        _work(self._settings, lane.door(), slot, Siblings(link, self._board.places(slot), self._limits))
+        siblings = Siblings(link, self._board.places(slot), self._limits)
+        _work(self._settings, lane.door(), slot, siblings, self._pid)
 
     def _bury_the_dead(self) -> None:
         """Give the connections that a dead worker never took to others, and let another take its place soon."""
@@ -202,6 +204,7 @@ class _Supervisor:
                 continue
             left = self._lanes.pop(slot).close()
             del self._workers[slot]
+            self._board.tell(slot, 0)
             log.error("worker_died", slot=slot, exit_code=worker.exitcode, passed_on=len(left))
             self._dispatch.hold(left)
             self._restarts.inc()

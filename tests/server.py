@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from tests.packages import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 _START_S = 120
+_STDERR = 2
 
 
 class Server:
@@ -118,3 +119,12 @@ def ending(server: ServerT) -> Iterator[ServerT]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait(10)
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Return the sockets that a process has open, by their numbers; the standard streams do not count."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            found.add(str(file.readlink()) if int(file.name) > _STDERR else "")
+    return {link for link in found if link.startswith("socket:")}

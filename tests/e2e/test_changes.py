@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.operating import TEXT, keys_file, louder
-from tests.server import Server, serving
+from tests.server import Server, serving, sockets_of
 from tests.waiting import wait_until
 
 NOTHING_CHANGED = "so that nothing was changed in any of them"
@@ -41,10 +41,6 @@ class Worker:
         answer = self.client.post("/v1/sentiment", json={"inputs": TEXT, "model": "tiny"})
         assert answer.status_code == 200, answer.text
         return int(answer.json()["version"])
-
-
-def sockets_of(pid: int) -> int:
-    return sum(str(file.readlink()).startswith("socket:") for file in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def pids(folder: Path) -> list[int]:
@@ -74,11 +70,11 @@ def met(server: Server, root: Path, secret: str, clients: ExitStack) -> list[Wor
     until = time.monotonic() + 30
     while len(found) < 2:
         assert time.monotonic() < until, "one worker gets all connections"
-        before = {pid: sockets_of(pid) for pid in pids(root / "metrics")}
+        before = {pid: len(sockets_of(pid)) for pid in pids(root / "metrics")}
         key = {"Authorization": f"Bearer {secret}"}
         client = clients.enter_context(httpx.Client(base_url=server.url, headers=key, timeout=60))
         client.get("/health/live")
-        more = [pid for pid, sockets in before.items() if sockets_of(pid) > sockets]
+        more = [pid for pid, sockets in before.items() if len(sockets_of(pid)) > sockets]
         if len(more) == 1 and more[0] not in found:
             found[more[0]] = Worker(more[0], client)
         else:
