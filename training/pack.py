@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.modelpack import manifest as schema
 from app.modelpack.manifest import Calibration, Evaluation, Graph, Limits, Manifest
-from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.session import Session
 from training import card, findings, parity, plots
@@ -21,7 +19,7 @@ from training.config import RunConfig
 from training.data import file_of, read_split
 from training.evaluate import Evaluated, Served, evaluate, open_served
 from training.export import graph_spec
-from training.packaging import files, libraries, place, sha256, write
+from training.packaging import files, finish, libraries, sha256, staging, write
 from training.parity import Answers, Checks
 from training.paths import RunPaths
 from training.prepare import dev as open_dev
@@ -42,10 +40,7 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
     say(f"pack: {checks}")
     calibration = findings.calibrate(dev)
     say(f"pack: {calibration}")
-    models.mkdir(parents=True, exist_ok=True)
-    # A name that begins with a dot is no package to the service, which may be watching this folder.
-    with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
-        staged = Path(beside) / config.name / str(config.version)
+    with staging(models, config.name, config.version) as staged:
         _copy(paths, staged)
         bare = _manifest(config, staged, calibration, provenance=_provenance(config, data, paths, checks))
         write(bare, staged)
@@ -59,9 +54,7 @@ def pack(config: RunConfig, data: Path, paths: RunPaths, models: Path, *, split:
         provenance = bare.provenance | {"findings": found.provenance()}
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
         (staged / CARD).write_text(card.card(scored, config, found), encoding="utf-8")
-        write(scored.model_copy(update={"files": files(staged)}), staged)
-        open_package(staged)
-        return place(staged, models / config.name / str(config.version))
+        return finish(scored, staged, models)
 
 
 def _check(config: RunConfig, paths: RunPaths) -> tuple[Checks, dict[str, Answers]]:

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.modelpack import manifest as schema
 from app.modelpack.manifest import File, Manifest
+from app.modelpack.store import open_package
 
 LIBRARIES = ("torch", "lightning", "tokenizers", "onnx", "onnxruntime", "scikit-learn", "scipy", "numpy", "datasets")
 
@@ -24,7 +28,7 @@ def sha256(path: Path) -> str:
 
 def libraries() -> dict[str, str]:
     """Return the versions of what a package is made with."""
-    return {name: version(name) for name in LIBRARIES}
+    return {name: metadata.version(name) for name in LIBRARIES}
 
 
 def write(manifest: Manifest, folder: Path) -> None:
@@ -33,8 +37,20 @@ def write(manifest: Manifest, folder: Path) -> None:
     (folder / schema.FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def place(staged: Path, final: Path) -> Path:
-    """Put a package that is whole where it is served from, in place of what is there, and return its folder."""
+@contextmanager
+def staging(models: Path, name: str, version: int) -> Iterator[Path]:
+    """Yield the folder that a package is written to before it is put into ``models``."""
+    models.mkdir(parents=True, exist_ok=True)
+    # A name that begins with a dot is no package to the service, which may be watching this folder.
+    with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
+        yield Path(beside) / name / str(version)
+
+
+def finish(manifest: Manifest, staged: Path, models: Path) -> Path:
+    """Write the manifest of a package that is whole, open it once, put it in its place, and return its folder."""
+    write(manifest.model_copy(update={"files": files(staged)}), staged)
+    open_package(staged)
+    final = models / manifest.name / str(manifest.version)
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():
         final.rename(staged.parent / "replaced")

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.modelpack.manifest import Evaluation
 from training.baselines.quoting import Document, Quoting, quotings
 from training.conventions import Convention, convention
 from training.errors import DataError
+from training.judged import named
 from training.pairs import Pairs, read_pairs
 from training.rouge import NAME, References, Rouge, scorer
 
@@ -49,6 +52,20 @@ class Measured:
     def lead(self) -> Figures:
         """The baseline that the set is held against."""
         return self.of(self.about.lead)
+
+    def beside(self, metrics: dict[str, float], rows: int) -> Evaluation:
+        """Return what a manifest says of a package's figures on the split, as int8: they stand beside these."""
+        return Evaluation(
+            data=self.data,
+            split=self.split,
+            rows=rows,
+            precision="int8",
+            labels=[],
+            metrics=metrics,
+            baseline=named(self.lead.rouge),
+            baselines={each.name: named(each.rouge) for each in self.figures},
+            measured_on=datetime.now(tz=UTC).date(),
+        )
 
 
 def measure(

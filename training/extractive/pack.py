@@ -4,14 +4,11 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.modelpack import manifest as schema
 from app.modelpack.manifest import Evaluation, Limits, Manifest
-from app.modelpack.store import open_package
 from app.modelpack.summaries import Extraction, Option
 from app.runtime.extractor import Extractor
 from training import packaging, plots
@@ -25,7 +22,7 @@ from training.extractive.parity import Dev
 from training.extractive.prepare import DEV, TRAIN, dev_texts, opened
 from training.extractive.quotes import open_extractor, quotes
 from training.extractive.train import load_network
-from training.judged import judge, named, told
+from training.judged import judge, told
 from training.pairs import FOLDER, read_pairs
 from training.paths import RunPaths
 from training.tokenizer import PAD_ID, UNK_ID
@@ -40,10 +37,7 @@ def pack(config: ExtractConfig, data: Path, paths: RunPaths, models: Path, *, sp
 
     `split` is the one whose figures the card reports; its rows are read here for the first time.
     """
-    models.mkdir(parents=True, exist_ok=True)
-    # A name that begins with a dot is no package to the service, which may be watching this folder.
-    with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
-        staged = Path(beside) / config.name / str(config.version)
+    with packaging.staging(models, config.name, config.version) as staged:
         _copy(paths, staged)
         provenance = _provenance(config, data, paths)
         packaging.write(_manifest(config, staged, min(config.quoting.redundancies), provenance), staged)
@@ -64,9 +58,7 @@ def pack(config: ExtractConfig, data: Path, paths: RunPaths, models: Path, *, sp
         provenance["leads"] = leads
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
         (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
-        packaging.write(scored.model_copy(update={"files": packaging.files(staged)}), staged)
-        open_package(staged)
-        return packaging.place(staged, models / config.name / str(config.version))
+        return packaging.finish(scored, staged, models)
 
 
 def _copy(paths: RunPaths, staged: Path) -> None:
@@ -121,7 +113,6 @@ def _evaluate(
     config: ExtractConfig, data: Path, model: Extractor, *, split: str, say: Say
 ) -> tuple[list[Evaluation], dict[str, Any]]:
     """Return each set's figures beside the baselines', and the lead over Lead and TextRank with its certainty."""
-    today = datetime.now(tz=UTC).date()
     evaluations, leads = [], {}
     for one in config.sets:
         pairs = read_pairs(data, one.name, split)
@@ -131,18 +122,6 @@ def _evaluate(
         shown = {lead, *card.baselines(one.sentences)}
         measured = summaries.measure(data, one.name, split, only=shown, sentences=one.sentences)
         leads[one.name] = {name: told(found.lead(measured.of(name).rows)) for name in (lead, "textrank")}
-        evaluations.append(
-            Evaluation(
-                data=one.name,
-                split=split,
-                rows=len(pairs),
-                precision="int8",
-                labels=[],
-                metrics=found.figures(),
-                baseline=named(measured.lead.rouge),
-                baselines={each.name: named(each.rouge) for each in measured.figures},
-                measured_on=today,
-            )
-        )
+        evaluations.append(measured.beside(found.figures(), len(pairs)))
         say(f"pack: {one.name}/{split}: {found.figures()}; over the baselines: {leads[one.name]}")
     return evaluations, leads

@@ -4,21 +4,18 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.modelpack import manifest as schema
 from app.modelpack.manifest import Evaluation, Limits, Manifest
-from app.modelpack.store import open_package
 from app.modelpack.summaries import Generation, Option
 from app.modelpack.summaries import Kind as KindSpec
 from app.runtime.summarizer import Summarizer
 from training import packaging, plots
 from training.baselines import summaries
 from training.data import file_of
-from training.judged import judge, named, told
+from training.judged import judge, told
 from training.pairs import FOLDER, read_pairs
 from training.paths import RunPaths
 from training.summarize import card, parity, tune, vocabulary
@@ -39,10 +36,7 @@ def pack(config: SummarizeConfig, data: Path, paths: RunPaths, models: Path, *, 
 
     `split` is the one whose figures the card reports; its rows are read here for the first time.
     """
-    models.mkdir(parents=True, exist_ok=True)
-    # A name that begins with a dot is no package to the service, which may be watching this folder.
-    with TemporaryDirectory(prefix=".packing-", dir=models) as beside:
-        staged = Path(beside) / config.name / str(config.version)
+    with packaging.staging(models, config.name, config.version) as staged:
         _copy(paths, staged)
         provenance = _provenance(config, data, paths)
         packaging.write(_manifest(config, staged, provenance), staged)
@@ -61,9 +55,7 @@ def pack(config: SummarizeConfig, data: Path, paths: RunPaths, models: Path, *, 
         provenance["leads"] = leads
         scored = bare.model_copy(update={"evaluation": evaluations, "provenance": provenance})
         (staged / CARD).write_text(card.card(scored, config, checks), encoding="utf-8")
-        packaging.write(scored.model_copy(update={"files": packaging.files(staged)}), staged)
-        open_package(staged)
-        return packaging.place(staged, models / config.name / str(config.version))
+        return packaging.finish(scored, staged, models)
 
 
 def _copy(paths: RunPaths, staged: Path) -> None:
@@ -151,7 +143,6 @@ def _evaluate(
     config: SummarizeConfig, data: Path, model: Summarizer, *, split: str, say: Say
 ) -> tuple[list[Evaluation], dict[str, Any]]:
     """Return each set's figures beside the baselines', and the lead over Lead and TextRank with its certainty."""
-    today = datetime.now(tz=UTC).date()
     evaluations, leads = [], {}
     for one in config.sets:
         if not (one.scored or one.tested):
@@ -161,18 +152,6 @@ def _evaluate(
         found = judge([each.text for each in written], pairs, config.language)
         measured = summaries.measure(data, one.name, split)
         leads[one.name] = {name: told(found.lead(measured.of(name).rows)) for name in (measured.about.lead, "textrank")}
-        evaluations.append(
-            Evaluation(
-                data=one.name,
-                split=split,
-                rows=len(pairs),
-                precision="int8",
-                labels=[],
-                metrics=found.figures() | habits(written),
-                baseline=named(measured.lead.rouge),
-                baselines={each.name: named(each.rouge) for each in measured.figures},
-                measured_on=today,
-            )
-        )
+        evaluations.append(measured.beside(found.figures() | habits(written), len(pairs)))
         say(f"pack: {one.name}/{split}: {evaluations[-1].metrics}; over the baselines: {leads[one.name]}")
     return evaluations, leads
