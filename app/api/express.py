@@ -97,9 +97,7 @@ class Express:
 
     def _refused(self, error: RequestError, path: str, trace: Trace, write: Write) -> "Parcel":
         parcel = self._parcel(path, trace, write)
-        if isinstance(
-            error, WaitTooLong
-        ):  # under overload that is most of what is done, so it is done in half the time
+        if isinstance(error, WaitTooLong):  # most of what is done under overload, so it is done in half the time
             parcel.turned_away = True
             parcel.send(error.status, ((b"retry-after", b"%d" % (error.retry_after_s or 1)),), said(error, trace))
         else:
