@@ -10,6 +10,7 @@ import typer
 
 from app.errors import SluiceError
 from training.config import RunConfig, load
+from training.dispatch import refuse_summaries
 from training.errors import TrainingError
 from training.paths import RunPaths
 from training.trainer import Accelerator
@@ -28,6 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 def load_run(path: Path) -> RunConfig:
     """Read the TOML file of a run that classifies; a fault in it ends the command."""
     with complaints():
+        refuse_summaries(path)
         return load(path)
 
 

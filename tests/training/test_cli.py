@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.server import ROOT
 from tests.training.conftest import DATA, TINY, TinyRun
 from training.cli import app
 
@@ -89,3 +90,17 @@ def test_what_a_person_can_put_right_is_a_message_and_status_1(words: tuple[str,
     ended = call(*words, "--data-root", DATA)
     assert ended.exit_code == 1
     assert f"error: {message}" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "config", "complaint"),
+    [
+        ("pretrain", "extract-en", "no stage to pre-train"),
+        ("distill", "extract-en", "task is 'extract'; expected a run that classifies"),
+        ("holdout", "summarize-zh", "task is 'summarize'; expected a run that classifies"),
+    ],
+)
+def test_a_verb_that_a_runs_task_has_not_says_so(verb: str, config: str, complaint: str, tmp_path: Path) -> None:
+    ended = call(verb, ROOT / "training" / "configs" / f"{config}.toml", "--runs", tmp_path)
+    assert (ended.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert complaint in ended.stderr

@@ -1,42 +1,10 @@
-"""The verbs of `sluice-train` for a run that quotes, each given the run's TOML file."""
+"""The verbs of `sluice-train` for a run that quotes."""
 
-import shutil
-from collections.abc import Callable
-from pathlib import Path
+from training.dispatch import Verbs
+from training.extractive.config import load
+from training.extractive.export import export
+from training.extractive.pack import pack
+from training.extractive.prepare import prepare
+from training.extractive.train import train
 
-from training.extractive import config as configs
-from training.extractive import export as exporting
-from training.extractive import pack as packing
-from training.extractive import prepare as preparing
-from training.extractive import train as training
-from training.paths import RunPaths
-from training.trainer import Machines
-
-Say = Callable[[str], None]
-
-
-def prepare(config: Path, data: Path, runs: Path, say: Say) -> None:
-    """Train the tokenizer, label sentences and encode the training and dev splits."""
-    run = configs.load(config)
-    preparing.prepare(run, data, RunPaths(runs / run.name), say)
-
-
-def train(config: Path, runs: Path, say: Say, *, resume: bool, machines: Machines) -> None:
-    """Fit the network."""
-    run = configs.load(config)
-    paths = RunPaths(runs / run.name)
-    training.train(run, paths, say, resume=resume, machines=machines)
-    shutil.copyfile(config, paths.config)
-
-
-def export(config: Path, runs: Path, say: Say) -> None:
-    """Write the network as ONNX, in fp32 and int8."""
-    run = configs.load(config)
-    for path in exporting.export(run, RunPaths(runs / run.name)):
-        say(f"export: {path}: {path.stat().st_size / 1e6:.2f} MB")
-
-
-def pack(config: Path, data: Path, runs: Path, models: Path, *, split: str, say: Say) -> None:
-    """Check the graphs, score them, and write the package."""
-    run = configs.load(config)
-    say(f"pack: wrote {packing.pack(run, data, RunPaths(runs / run.name), models, split=split, say=say)}")
+VERBS = Verbs(load, prepare, train, export, pack)
