@@ -71,7 +71,7 @@ async def test_overload_is_refused_with_429_and_every_caller_hears(slow: Path) -
 )
 def test_every_way_of_asking_goes_by_the_same_forecast(slow: Path, path: str, body: dict[str, object]) -> None:
     with serving(slow, **SLOW, max_wait_ms=200, overload_wait_ms=200) as server:
-        httpx.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 4}, timeout=60)  # it learns what rows take
+        httpx.post(f"{server.url}/v1/sentiment", json={"inputs": [LONG] * 8}, timeout=60)  # it learns what rows take
         with unread_post(server, [LONG] * 400):
             wait_until(lambda: server.metric("sluice_queue_rows") > 300)
             refused = httpx.post(f"{server.url}{path}", json=body)
