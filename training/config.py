@@ -314,11 +314,14 @@ def load(path: Path) -> RunConfig:
 def find(folder: Path, data_set: str) -> Path:
     """Return the first file, by name, of the runs in `folder` that name the set; `ConfigError` says where it looked.
 
-    A file that is no run, or a broken one, is passed over; the error names it if nothing else was found.
+    Runs that summarize are left aside. A file that is no run, or a broken one, is passed over; the error names it if
+    nothing else was found.
     """
     broken = []
     for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem):
         try:
+            if read_table(path).get("task") in {"extract", "summarize"}:
+                continue
             if data_set in {one.name for one in load(path).sets}:
                 return path
         except ConfigError as error:

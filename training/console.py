@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.errors import SluiceError
+from app.modelpack.manifest import CLASSIFYING
 from training.config import RunConfig, load
-from training.dispatch import refuse_summaries
+from training.dispatch import refuse_other
 from training.errors import TrainingError
 from training.paths import RunPaths
 from training.trainer import Accelerator
@@ -29,7 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 def load_run(path: Path) -> RunConfig:
     """Read the TOML file of a run that classifies; a fault in it ends the command."""
     with complaints():
-        refuse_summaries(path)
+        refuse_other(path, *CLASSIFYING)
         return load(path)
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from app.modelpack.manifest import CLASSIFYING
 from training.errors import ConfigError
 from training.fields import read_table
 from training.paths import RunPaths
@@ -83,7 +84,8 @@ def verbs_of(config: Path) -> Verbs[Any] | None:
     return verbs
 
 
-def refuse_summaries(config: Path) -> None:
-    """Raise `ConfigError` for a run that summarizes, where a verb is of those that classify alone."""
-    if (task := str(read_table(config).get("task"))) in _MODULES:
-        raise ConfigError(f"{config}: task is {task!r}; expected a run that classifies, which alone has this verb")
+def refuse_other(config: Path, *tasks: str) -> None:
+    """Raise `ConfigError` for a run of a task that is none of ``tasks``; what is no task at all is not told here."""
+    task = read_table(config).get("task")
+    if task in {*CLASSIFYING, *_MODULES} and task not in tasks:
+        raise ConfigError(f"{config}: task is {task!r}; expected {' or '.join(tasks)}, which alone have this verb")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import PackageError
-from app.modelpack.manifest import Precision
+from app.modelpack.manifest import CLASSIFYING, Precision
 from app.modelpack.store import Package, latest, open_package
 from app.modelpack.tokenizer import TextTokenizer
 from app.runtime.providers import choose
@@ -97,8 +97,8 @@ def open_served(path: Path, precision: Precision | None = None, threads: int | N
     if not folder.is_dir():
         raise PackageError(str(path), "no such folder", "models/<name> or models/<name>/<version>")
     package = open_package(folder if folder.name.isdigit() else latest(folder))
-    if package.manifest.task == "tensor":
-        raise PackageError("manifest.json", "task is 'tensor'", "a package that reads text")
+    if package.manifest.task not in CLASSIFYING:
+        raise PackageError("manifest.json", f"task is {package.manifest.task!r}", "a package that classifies")
     provider = choose("cpu")
     wanted = [precision] if precision else list(provider.precisions)
     graph = next((found for one in wanted if (found := package.manifest.graph(one))), None)

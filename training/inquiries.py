@@ -40,6 +40,7 @@ from training.console import (
     say,
     show,
 )
+from training.dispatch import refuse_other
 from training.errors import DataError
 from training.pairs import is_summarization
 from training.paths import RunPaths
@@ -87,6 +88,7 @@ def stages(
     """Fit a summarizer shortly from an untrained network and from each stage before: what each stage brings."""
     with complaints():
         training.train.prepare_torch(threads)
+        refuse_other(config, "summarize")
         run = training.summarize.config.load(config)
         found = training.summarize.left_out.left_out(
             run,

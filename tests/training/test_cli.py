@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.packages import OTHERS
 from tests.server import ROOT
 from tests.training.conftest import DATA, TINY, TinyRun
 from training.cli import app
@@ -96,11 +97,19 @@ def test_what_a_person_can_put_right_is_a_message_and_status_1(words: tuple[str,
     ("verb", "config", "complaint"),
     [
         ("pretrain", "extract-en", "no stage to pre-train"),
-        ("distill", "extract-en", "task is 'extract'; expected a run that classifies"),
-        ("holdout", "summarize-zh", "task is 'summarize'; expected a run that classifies"),
+        ("distill", "extract-en", "task is 'extract'; expected sentiment or topic or classify"),
+        ("stages", "topic-en", "task is 'topic'; expected summarize"),
+        ("holdout", "summarize-zh", "task is 'summarize'; expected sentiment or topic or classify"),
     ],
 )
 def test_a_verb_that_a_runs_task_has_not_says_so(verb: str, config: str, complaint: str, tmp_path: Path) -> None:
     ended = call(verb, ROOT / "training" / "configs" / f"{config}.toml", "--runs", tmp_path)
     assert (ended.exit_code, list(tmp_path.iterdir())) == (1, [])
     assert complaint in ended.stderr
+
+
+@pytest.mark.parametrize("verb", ["speed", "contrast"])
+def test_a_verb_for_packages_that_classify_refuses_another_by_its_task(verb: str) -> None:
+    ended = call(verb, OTHERS / "tiny-quotes")
+    assert ended.exit_code == 1
+    assert "task is 'extract'; expected a package that classifies" in ended.stderr
