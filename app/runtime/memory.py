@@ -6,6 +6,14 @@ import threading
 import onnxruntime
 
 _DEFAULT = -1
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""What glibc's ``mallopt`` may be told, by the numbers of its ``malloc.h``."""
+_LARGE_BYTES = 4 << 20
+"""No request asks for such a block; a package's files and tables are some."""
+_IDLE_BYTES = 16 << 20
+"""As much may lie free at the heap's end, which spares it asking for the same pages again and again."""
+
 _registering = threading.Lock()
 _registered = threading.Event()
 
@@ -36,8 +44,23 @@ def let_go_of_graph(session: onnxruntime.InferenceSession) -> None:
     session._model_bytes = None  # noqa: SLF001 - the class has no other way, and says itself that it should not keep it
 
 
+def keep_large_apart() -> None:
+    """Have each large block be a mapping of its own, which goes back to the kernel when it is freed.
+
+    Left alone, glibc learns from the first that is freed to put the next ones among small blocks, and the heap grows
+    with each version that is opened anew.
+    """
+    if hasattr(_libc(), "malloc_trim"):
+        _libc().mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+        _libc().mallopt(_TRIM_THRESHOLD, _IDLE_BYTES)
+
+
 def trim() -> None:
-    """Give memory that was freed back to the kernel, where the C library is one that would keep it (glibc)."""
-    release = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if release is not None:
-        release(0)
+    """Give memory that was freed back to the kernel."""
+    if hasattr(_libc(), "malloc_trim"):
+        _libc().malloc_trim(0)
+
+
+def _libc() -> ctypes.CDLL:
+    """Return the process's C library; glibc, which keeps what was freed, is the one that has ``malloc_trim``."""
+    return ctypes.CDLL(None)

@@ -1,8 +1,10 @@
 """Changes in one process: opened behind what serves, made in one step, told to whoever is to know."""
 
 import asyncio
+import gc
 import os
 import threading
+from collections import Counter
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,21 @@ async def test_what_opening_left_is_given_back_before_what_was_opened_serves(
     copy_tiny(tmp_path, version=2)
     await process.control.change(Reload())
     assert (serving_then, len(process.registry.ready)) == ([0, 1], 2)
+
+
+async def test_versions_that_are_opened_anew_leave_nothing_behind(tmp_path: Path) -> None:
+    copy_tiny(tmp_path)
+    process = Process(tmp_path)
+    await process.control.open()
+    counts = []
+    for _ in range(4):
+        for _ in range(5):
+            await process.control.change(Load("tiny", 1))
+        await asyncio.sleep(0)  # the versions that went have told of it
+        gc.collect()
+        counts.append(Counter(type(each).__qualname__ for each in gc.get_objects()))
+    more = {kind: count - counts[1][kind] for kind, count in counts[3].items() if count - counts[1][kind] >= 5}
+    assert not more
 
 
 class Sibling(Process):

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from app.modelpack.store import open_package
-from app.runtime.memory import trim
+from app.runtime.memory import keep_large_apart, trim
 from app.runtime.providers import choose
 from app.runtime.session import Session, padded
 from tests.packages import TINY
 
 ROOT = Path(__file__).parents[3]
+glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc's heap is told")
 
 _HELD = """
 from pathlib import Path
@@ -72,13 +73,28 @@ print(json.dumps({"registered": len(registered), "held_mb": held}))
 
 
 _FREED = """
-from app.runtime.memory import trim
+from app.runtime.memory import keep_large_apart, trim
 
 below = [bytes(60_000) for _ in range(2000)]
 stays = bytes(60_000)
 below.clear()
 before = held_mb()
 trim()
+print(before - held_mb())
+"""
+
+_LARGE = """
+from app.runtime.memory import keep_large_apart
+
+keep_large_apart()
+for _ in range(3):
+    b"x" * (12 << 20)  # freed at once: from this glibc learns
+large, small = [], []
+for _ in range(10):
+    large.append(b"x" * (8 << 20))
+    small.append(b"x" * 60_000)
+before = held_mb()
+large.clear()
 print(before - held_mb())
 """
 
@@ -125,11 +141,17 @@ def test_a_session_keeps_no_bytes_of_its_graph_and_is_opened_anew_from_its_file(
     assert np.array_equal(session.run(["logits"], feeds), before)
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc's heap is asked")
+@glibc
+def test_large_blocks_among_small_ones_go_back_to_the_kernel_once_freed() -> None:
+    assert float(process(_LARGE)) > 79
+
+
+@glibc
 def test_what_was_freed_below_what_stays_goes_back_to_the_kernel() -> None:
     assert float(process(_FREED)) > 60
 
 
-def test_a_heap_that_cannot_be_asked_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heap_that_cannot_be_told_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    keep_large_apart()
     trim()
