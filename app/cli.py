@@ -11,11 +11,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from app.base import Base, early_base
 from app.errors import PackageError, RequestError, StartupError
 from app.keys.command import app as keys
 from app.modelpack.install import install as put_in_place
 from app.modelpack.manifest import CLASSIFYING, Classifying, Task
-from app.runtime.base import Base, early_base
 from app.runtime.wrapping import Wish as Wrapping
 from app.runtime.wrapping import wrap as wrap_graph
 from app.settings import Settings, load_settings, unknown_variables

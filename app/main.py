@@ -4,8 +4,8 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
-import numpy as np
 import structlog
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -22,18 +22,15 @@ from app.api.oip.answering import Answering
 from app.api.oip.grpc import calls as grpc_calls
 from app.api.oip.repository import Repository
 from app.arrays import Arrays
+from app.base import Base, base_of, learn, traffic_of
 from app.cache import Batching, Cache
 from app.control import Control
 from app.errors import StartupError
 from app.metrics import Metrics
 from app.modelpack.manifest import CLASSIFYING
 from app.modelpack.watch import Watch
-from app.runtime.base import Base, base_of, traffic_of
-from app.runtime.model import Model
 from app.runtime.providers import Provider
 from app.runtime.registry import Registry
-from app.runtime.roster import Draft
-from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
 from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
@@ -122,7 +119,7 @@ class Parts:
         self._has_siblings = siblings is not None
         self._beside: Callable[[], AbstractAsyncContextManager[None]] | None = None
         self.metrics = Metrics(__version__, settings.metrics_dir if self._has_siblings else None)
-        provider, self.registry = base or base_of(settings)
+        provider, self.registry, costs = base or base_of(settings)
         log.info("provider", device=provider.device, note=provider.note)
         threads = settings.threads or max(1, usable_cores() // max(1, settings.workers))
         alarm = HangObserver(self.metrics, self._set_failing)
@@ -143,13 +140,14 @@ class Parts:
             max_queue_tokens=settings.max_summary_queue_tokens,
             observer=DecodeObserver(self.metrics),
             watchdog=self._watchdog,
+            costs=costs,
         )
         self.metrics.slots.set(settings.max_slots)
         self._shadows = _shadows(settings, provider, self.registry, self.metrics, self._batcher)
         batching = self._batching(settings.cache_bytes)
         self.service = Service(self.registry, settings, self.metrics, batching, self._shadows)
         link = siblings.link if siblings is not None else None
-        self.control = Control(self.registry, self.metrics, self._learn, self.service.tell_ready, link)
+        self.control = Control(self.registry, self.metrics, partial(learn, costs), self.service.tell_ready, link)
         self.repository = Repository(self.control)
         self.summaries = Summaries(self.registry, settings, self.metrics, self._batcher, self._decoder)
         arrays = Arrays(settings, self.metrics, self._batcher, self._decoder)
@@ -203,13 +201,6 @@ class Parts:
 
     def _set_failing(self, failing: bool) -> None:  # noqa: FBT001 - a setter
         self.service.set_failing(failing)
-
-    def _learn(self, model: Model) -> None:
-        """Let the decoder learn what steps cost, with as many beams as requests will mostly have."""
-        if isinstance(model, Summarizer):
-            ids, kinds = np.array([model.manifest.tokenizer.unk_id], np.int64), model.generation.kinds
-            for beams in {1, *(int(kind.beams.default) for kind in kinds.values())}:
-                self._decoder.learn(model, Draft(ids, next(iter(kinds))), beams)
 
     async def _watch(self) -> None:
         """Keep what is open in line with the models folder, where asked to; of several, the supervisor does."""

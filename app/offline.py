@@ -9,11 +9,11 @@ import orjson
 from app.api.catalogue import describe
 from app.api.predict import answer_body
 from app.api.summarize import answer_body as summary_body
+from app.base import Base
 from app.errors import InvalidRequest
 from app.exchange import Query
 from app.main import Parts
 from app.modelpack.manifest import CLASSIFYING, Task
-from app.runtime.base import Base
 from app.settings import Settings
 from app.summarizing.wishes import Wish
 

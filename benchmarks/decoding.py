@@ -21,6 +21,7 @@ from app.runtime.providers import choose
 from app.runtime.roster import Writer
 from app.runtime.summarizer import Summarizer
 from app.runtime.threads import usable_cores
+from app.scheduling.cost import Costs
 from app.scheduling.crew import Stepped
 from app.scheduling.decoder import Decoder
 from app.scheduling.orders import Order
@@ -122,12 +123,13 @@ class _Tokens:
 
 async def _decoder(model: Summarizer, orders: Sequence[Order], seconds: float, threads: int, concurrency: int) -> Rate:
     """Keep so many callers asking the decoder, in this process."""
-    settings, counted, following = Settings(), _Tokens(), cycle(orders)
+    settings, counted, following, costs = Settings(), _Tokens(), cycle(orders), Costs()
     decoder = Decoder(
         threads=threads,
         room=Room(settings.max_slots, settings.max_slot_cells),
         max_queue_tokens=settings.max_summary_queue_tokens,
         observer=counted,
+        costs=costs,
     )
 
     async def caller() -> None:
@@ -135,7 +137,7 @@ async def _decoder(model: Summarizer, orders: Sequence[Order], seconds: float, t
             await decoder.submit(model, [next(following)], _TIMEOUT_S)
 
     decoder.start()
-    await asyncio.to_thread(decoder.learn, model, orders[0].draft, orders[0].options.beams)
+    await asyncio.to_thread(costs.learn, (model, orders[0].options.beams), orders[0].draft, orders[0].options)
     callers = [asyncio.create_task(caller()) for _ in range(concurrency)]
     await asyncio.sleep(_RAMP_S)
     before, started, cpu_s = counted.count, time.perf_counter(), time.process_time()

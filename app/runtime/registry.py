@@ -71,9 +71,19 @@ class Registry:
         self._early: Opening | None = None
         self.now = Snapshot()
 
-    def open_early(self) -> Opening:
-        """Begin to open every package below the root, for the first ``prepare_all`` to find them open."""
-        self._early = Opening(self._opened, dict.fromkeys(survey(self._root)))
+    def open_early(self, warm: Callable[[Model], None] = lambda _: None) -> Opening:
+        """Begin to open every package below the root, for the first ``prepare_all`` to find them open.
+
+        ``warm`` is called with each model, in the thread that has opened it.
+        """
+
+        def opened(key: Key, digest: str | None) -> Entry:
+            entry = self._opened(key, digest)
+            if isinstance(entry, Model):
+                warm(entry)
+            return entry
+
+        self._early = Opening(opened, dict.fromkeys(survey(self._root)))
         return self._early
 
     def open_all(self, plan: Plan | None = None) -> None:

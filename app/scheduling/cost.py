@@ -37,10 +37,11 @@ _UNKNOWN = StepCost(0.0, 0.0, 0.0)
 
 
 class Costs:
-    """The cost of a step of each writer and number of beams, measured when the first row of its kind comes."""
+    """The cost of a step of each writer and number of beams, measured for the first row of its kind, or before."""
 
-    def __init__(self, measured: Callable[[Writer, Draft, Options], StepCost]) -> None:
-        self._measured = measured
+    def __init__(self, measured: Callable[[Writer, Draft, Options], StepCost] | None = None) -> None:
+        """``measured`` stands in for ``measure``."""
+        self._measured = measured or measure
         self._known: WeakKeyDictionary[Writer, dict[int, StepCost]] = WeakKeyDictionary()  # models come and go
 
     def of(self, lane: tuple[Writer, int]) -> StepCost:

@@ -15,14 +15,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, SluiceError
-from app.runtime.roster import Draft, Writer
-from app.scheduling.cost import Costs, StepCost, measure
+from app.runtime.roster import Writer
+from app.scheduling.cost import Costs
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
 from app.scheduling.forecast import Forecast
 from app.scheduling.orders import OnToken, Order, Pending, Written, pending_of
 from app.scheduling.slots import Held, Room, Row, Slots
 from app.scheduling.watchdog import GivenUp, Watchdog, Work
-from app.tasks.generate import Options, Summary, Token
+from app.tasks.generate import Summary, Token
 
 _GRACE_S = 0.5
 """How long after its deadline a job waits for the step that is running, so as to answer with what was decided."""
@@ -62,18 +62,18 @@ class Decoder:
         observer: Observer,
         watchdog: Watchdog | None = None,
         clock: Callable[[], float] = time.monotonic,
-        cost: Callable[[Writer, Draft, Options], StepCost] = measure,
+        costs: Costs | None = None,
     ) -> None:
         """``watchdog``: who notices a step that hangs; default nobody. ``clock`` stands in for ``time.monotonic``.
 
-        ``cost`` is asked once for each writer and number of beams.
+        ``costs``: what is known already of what steps cost; what is not is measured.
         """
         self._slots = Slots(threads, room, max_queue_tokens)
         self._workers = threads
         self._observer = observer
         self._watchdog = watchdog or Watchdog(0)
         self._clock = clock
-        self._costs = Costs(cost)
+        self._costs = costs or Costs()
         self._forecast = Forecast(threads)
         self._turns: deque[Turn] = deque()
         self._threads: list[threading.Thread] = []
@@ -87,10 +87,6 @@ class Decoder:
         self._loop = asyncio.get_running_loop()
         self._open = True
         self._threads = [self._thread(at) for at in range(self._workers)]
-
-    def learn(self, writer: Writer, draft: Draft, beams: int) -> None:
-        """Measure what a writer's steps cost before anyone waits for one: some tens of steps of its graph."""
-        self._costs.learn((writer, beams), draft, Options(max_tokens=1, beams=beams))
 
     async def submit(
         self, writer: Writer, orders: Sequence[Order], timeout_s: float, on_token: OnToken | None = None

@@ -19,7 +19,7 @@ from app.modelpack.store import open_package
 from app.runtime.providers import choose
 from app.runtime.roster import Draft, Roster, Writer
 from app.runtime.summarizer import Summarizer
-from app.scheduling.cost import StepCost
+from app.scheduling.cost import Costs, StepCost
 from app.scheduling.crew import Crew, Stepped, Turn
 from app.scheduling.decoder import Decoder
 from app.scheduling.orders import Order, Written
@@ -83,7 +83,7 @@ async def decoder(  # noqa: PLR0917 - a fixture
         room=room,
         max_queue_tokens=max_queue_tokens,
         observer=counts or Counts(),
-        cost=lambda *_: cost,
+        costs=Costs(lambda *_: cost),
         watchdog=watchdog,
     )
     made.start()

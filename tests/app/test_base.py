@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from app.base import base_of, early_base, learn
 from app.errors import StartupError
 from app.modelpack.store import Package, survey
-from app.runtime.base import base_of, early_base
 from app.runtime.changes import Plan
 from app.runtime.early import Opening
 from app.runtime.model import Model
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
 from app.runtime.registry import Registry
+from app.runtime.summarizer import Summarizer
 from app.settings import Settings
 from tests.packages import TINY, copy_tiny, edit_manifest
+from tests.parrot import parrot
 
 ONE = ("tiny", 1)
 
@@ -92,6 +94,20 @@ def test_a_base_opens_early_at_the_precision_of_the_settings(tmp_path: Path) -> 
     assert base is not None
     base.registry.open_all()
     assert [model.precision for model in base.registry.ready] == ["fp32"]
+
+
+def test_what_steps_cost_is_learnt_before_there_is_a_service(tmp_path: Path) -> None:
+    parrot(tmp_path)
+    base = early_base(Settings(models_dir=tmp_path, provider="cpu"))
+    assert base is not None
+    base.registry.open_all()
+    (model,) = base.registry.ready
+    assert isinstance(model, Summarizer)
+    beams = {1, *(int(kind.beams.default) for kind in model.generation.kinds.values())}
+    known = [base.costs.of((model, each)) for each in sorted(beams)]
+    assert all(cost.of(1, 16) > 0 for cost in known)
+    learn(base.costs, model)
+    assert [base.costs.of((model, each)) for each in sorted(beams)] == known  # measured once
 
 
 def test_a_base_without_a_folder_of_packages_is_refused(tmp_path: Path) -> None:
