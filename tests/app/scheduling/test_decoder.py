@@ -489,17 +489,22 @@ async def test_a_job_without_texts_is_a_bug() -> None:
             await running.submit(Scribe(), [], 5)
 
 
-async def test_a_step_wakes_the_event_loop_once_for_all_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, scribe, wakes = Counts(), endless(), 0
-    loop = asyncio.get_running_loop()
+def wakes_counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the threads of the decoder that wake the running event loop, as they do."""
+    loop, wakes = asyncio.get_running_loop(), list[str]()
     wake = loop.call_soon_threadsafe
 
     def counting(*arguments: Any, **more: Any) -> Any:
-        nonlocal wakes
-        wakes += threading.current_thread().name.startswith("decode-")
+        name = threading.current_thread().name
+        wakes.extend([name] if name.startswith("decode-") else [])
         return wake(*arguments, **more)
 
     monkeypatch.setattr(loop, "call_soon_threadsafe", counting)
+    return wakes
+
+
+async def test_a_step_wakes_the_event_loop_once_for_all_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, scribe, wakes = Counts(), endless(), wakes_counted(monkeypatch)
     async with decoder(counts) as running:
         listened: list[int] = []
         jobs = [
@@ -507,25 +512,16 @@ async def test_a_step_wakes_the_event_loop_once_for_all_its_rows(monkeypatch: py
             for at in range(4)
         ]
         await asyncio.gather(*jobs)
-        assert wakes == len(counts.steps)
+        assert len(wakes) == len(counts.steps)
     assert len(listened) == 24
 
 
 async def test_steps_that_nobody_waits_for_do_not_wake_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, scribe, wakes = Counts(), endless(), 0
-    loop = asyncio.get_running_loop()
-    wake = loop.call_soon_threadsafe
-
-    def counting(*arguments: Any, **more: Any) -> Any:
-        nonlocal wakes
-        wakes += threading.current_thread().name.startswith("decode-")
-        return wake(*arguments, **more)
-
-    monkeypatch.setattr(loop, "call_soon_threadsafe", counting)
+    counts, scribe, wakes = Counts(), endless(), wakes_counted(monkeypatch)
     async with decoder(counts) as running:
         await running.submit(scribe, [order(1, 9, max_tokens=20)], 5)
     # Once where the text fills a slot, which is shown at once, and once where it ends.
-    assert (wakes, len(counts.steps)) == (2, 20)
+    assert (len(wakes), len(counts.steps)) == (2, 20)
 
 
 async def test_steps_tell_their_padding_and_how_long_each_row_waited() -> None:
