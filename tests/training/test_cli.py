@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.graphs import MLP, mlp, tensor_package
 from tests.packages import OTHERS
 from tests.server import ROOT
 from tests.training.conftest import DATA, TINY, TinyRun
@@ -113,3 +114,11 @@ def test_a_verb_for_packages_that_classify_refuses_another_by_its_task(verb: str
     ended = call(verb, OTHERS / "tiny-quotes")
     assert ended.exit_code == 1
     assert "task is 'extract'; expected a package that classifies" in ended.stderr
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "speed"])
+def test_a_package_of_numbers_is_refused_by_its_task(verb: str, tmp_path: Path) -> None:
+    more = ("--data", "tiny", "--data-root", DATA) if verb == "evaluate" else ()
+    ended = call(verb, tensor_package(tmp_path, mlp(), MLP), *more)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "error: manifest.json: task is 'tensor'; expected a package that classifies" in ended.stderr

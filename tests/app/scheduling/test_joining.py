@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from app.errors import DeadlineExceeded, InferenceFailed
+from app.errors import DeadlineExceeded, InferenceFailed, InferenceHung
 from app.modelpack.store import open_package
 from app.runtime.opening import open_model
 from app.runtime.providers import choose
@@ -26,6 +26,8 @@ from app.scheduling.job import Job, Row
 from app.scheduling.policy import Budget, Priority, neighbours
 from app.scheduling.queue import Waiting
 from app.scheduling.ticket import Answer, Batch
+from app.scheduling.watchdog import Watchdog, Work
+from tests.endless import DAYS, endless
 from tests.graphs import IN, LSTM, RUNNING_SUM, graph, lstm, running_sum, tensor_package
 
 END_TO_END = Budget(max_cells=100, max_rows=9, max_padding_share=0.1, joining="end to end")
@@ -216,3 +218,47 @@ async def test_a_request_whose_time_is_up_is_not_run(tmp_path: Path) -> None:
             await ask(batcher, model, {"ids": np.array([1], np.int64)}, timeout_s=0.01)
         gate.set()
     assert runs.batches == []
+
+
+ENDLESS = {
+    "inputs": [{"name": name, "dtype": "int64", "axes": []} for name in ("times", "start")],
+    "outputs": [{"name": "end", "dtype": "int64", "axes": []}],
+    "tensors": {"batched": False},
+}
+
+
+@dataclass
+class Alarms:
+    """An alarm that remembers what hung and what was replaced."""
+
+    hangs: list[str] = field(default_factory=list)
+    renewals: list[Exception | None] = field(default_factory=list)
+
+    def hung(self, work: Work, limit_s: float) -> None:
+        assert limit_s >= 0.3
+        self.hangs.append(work.model)
+
+    def renewed(self, work: Work, broken: Exception | None) -> None:
+        assert work.model == "numbers"
+        self.renewals.append(broken)
+
+    def failing(self, *, failing: bool) -> None:
+        raise AssertionError(f"one hang is no failing service: {failing}")
+
+
+async def test_a_graph_of_numbers_that_hangs_is_opened_anew_and_answers_the_next_request(tmp_path: Path) -> None:
+    model, alarms = opened(tmp_path, endless(), ENDLESS), Alarms()
+    (session,), watchdog = model.sessions, Watchdog(0.3, alarms)
+    batcher = Batcher(threads=1, budget=ALONE, max_queue_tokens=10_000, observer=Runs(), watchdog=watchdog)
+    watchdog.start()
+    batcher.start()
+    try:
+        with pytest.raises(InferenceHung):
+            await ask(batcher, model, {"times": np.array(DAYS), "start": np.array(0)}, 30)
+        (end,) = await ask(batcher, model, {"times": np.array(5), "start": np.array(1)}, 30)
+        assert end.tolist() == 11
+        assert (alarms.hangs, alarms.renewals) == (["numbers"], [None])
+    finally:
+        session.interrupt()  # the thread that was left to it
+        await asyncio.to_thread(batcher.close)
+        watchdog.close()
