@@ -200,27 +200,31 @@ def sustained(calls: list[Call]) -> bool:
     return len(good) >= _SUSTAINED_SHARE * len(calls) and quantile(0.99, good) <= _SUSTAINED_P99_S
 
 
-def sustainable(service: Service, kind: str, seconds: float) -> float:
-    """Return the highest rate found that is answered whole and in time: upwards by much, then downwards by little."""
+def sustainable(service: Service, kind: str, seconds: float, probe_s: float) -> float:
+    """Return the highest rate found that is answered whole and in time: upwards by much, then downwards by little.
 
-    def holds(rate: float) -> bool:
+    Upwards a look of ``probe_s`` will do. What is returned was held for as long as a phase: just below what can be done
+    a queue takes many seconds to grow.
+    """
+
+    def holds(rate: float, seconds: float) -> bool:
         return sustained(drive(service, kind, [Segment(rate, seconds)]).calls)
 
     rate = _FIRST_RATE
     for _ in range(_MOST_PROBES):
-        if not holds(rate):
+        if not holds(rate, probe_s):
             break
         rate *= _GROWTH
     for _ in range(_MOST_PROBES):
         rate *= _STEP
-        if holds(rate):
+        if holds(rate, seconds):
             return rate
     raise SystemExit("no rate was sustained: is the machine busy with something else?")
 
 
 def measure(service: Service, kind: str, seconds: float, probe_s: float) -> tuple[list[Phase], float, float]:
     """Return the phases, the seconds after the burst until all was as before, and the generator's CPU seconds."""
-    rate = sustainable(service, kind, probe_s)
+    rate = sustainable(service, kind, seconds, probe_s)
     names = {"sustained": 1.0, "80 %": _CALM, "300 %": _BURST, "after": _CALM}
     segments = [Segment(share * rate, seconds) for share in names.values()]
     with watched(service) as used:
@@ -294,7 +298,7 @@ def table(phases: list[Phase], verdicts: list[Verdict], kind: str, ran: str) -> 
 def main(
     kind: Annotated[str, typer.Option(help="Texts: short, long or mixed.")] = "mixed",
     seconds: Annotated[float, typer.Option(min=1, help="Length of each phase.")] = 10,
-    probe_seconds: Annotated[float, typer.Option(min=1, help="Length of each try of a rate.")] = 4,
+    probe_seconds: Annotated[float, typer.Option(min=1, help="Length of each try of a rate upwards.")] = 4,
     *,
     write: Annotated[bool, typer.Option(help="Put the figures into docs/reliability.md.")] = True,
 ) -> None:

@@ -96,11 +96,11 @@ class Express:
         return parcel
 
     def _refused(self, error: RequestError, path: str, trace: Trace, write: Write) -> "Parcel":
-        parcel = self._parcel(path, trace, write)
-        if isinstance(error, WaitTooLong):  # most of what is done under overload, so it is done in half the time
-            parcel.turned_away = True
-            parcel.send(error.status, ((b"retry-after", b"%d" % (error.retry_after_s or 1)),), said(error, trace))
+        if isinstance(error, WaitTooLong):
+            parcel = Parcel(self._service, self._ledger, path, trace, write)
+            parcel.turn_away(error)
         else:
+            parcel = self._parcel(path, trace, write)
             parcel.respond(refuse(error, trace))
         return parcel
 
@@ -134,6 +134,14 @@ class Parcel:
         if self._job is not None:
             self._job.ticket.future.cancel()
 
+    def turn_away(self, error: WaitTooLong) -> None:
+        """Say in the turn in which it came that there is no room; it is short, as most of what overload brings."""
+        self.turned_away = True
+        body = orjson.dumps(said(error, self._trace))
+        headers = ((b"retry-after", b"%d" % (error.retry_after_s or 1)), (b"content-length", b"%d" % len(body)))
+        self._write(error.status, self._named((*headers, _CONTENT_TYPE)), body)
+        self._ledger.note("POST", self._path, error.status, self._trace)
+
     def respond(self, response: Response) -> None:
         """Send what a route would have sent."""
         self._send(response.status_code, response.raw_headers, bytes(response.body))
@@ -161,11 +169,15 @@ class Parcel:
         body = orjson.dumps(content)
         self._send(status, (*headers, (b"content-length", b"%d" % len(body)), _CONTENT_TYPE), body)
 
-    def _send(self, status: int, headers: Headers, body: bytes) -> None:
+    def _named(self, headers: Headers) -> Headers:
+        """Add what every answer says of its request and its caller."""
         headers = (*headers, (b"x-request-id", self._trace.request_id.encode("ascii")))
         if self._trace.allowance is not None:
             headers += tuple(self._trace.allowance.headers())
-        self._write(status, headers, body)
+        return headers
+
+    def _send(self, status: int, headers: Headers, body: bytes) -> None:
+        self._write(status, self._named(headers), body)
         self._ledger.close("POST", self._path, status, self._trace)
 
 

@@ -44,8 +44,12 @@ class Ledger:
         self._metrics.in_flight.inc()
 
     def close(self, method: str, route: str, status: int, trace: Trace) -> None:
-        """Count and log it; ``route`` is the path of its route, or any."""
+        """Count and log what was opened; ``route`` is the path of its route, or any."""
         self._metrics.in_flight.dec()
+        self.note(method, route, status, trace)
+
+    def note(self, method: str, route: str, status: int, trace: Trace) -> None:
+        """Count and log what was answered in the turn in which it came: nobody could have seen it in flight."""
         route = route if route in self._routes else OTHER_ROUTE
         seconds = time.perf_counter() - trace.started
         counter, histogram = self._series(route, str(status))

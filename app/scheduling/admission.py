@@ -140,20 +140,25 @@ class Admission:
     def limit_s(self, now: float, lag_s: float = 0.0) -> float:
         """Return how long interactive work may wait in the queue at present, where it waited ``lag_s`` to be read.
 
-        As much as keeps the threads at work until the event loop comes round again always may.
+        As much as keeps the threads at work until the event loop comes round again always may, up to the bound. Beyond,
+        the loop has no time to refuse, and whoever it accepted would wait as long again as it has waited.
         """
         bound_s = self._patience.max_wait_s
         if self._is_narrow(now):
             bound_s = min(bound_s, self._patience.overload_wait_s)
-        return max(bound_s - lag_s, min(lag_s, self._patience.max_wait_s))
+        return max(bound_s - lag_s, min(lag_s, bound_s))
 
     def refuse_wait(self, wait_s: float, now: float, lag_s: float = 0.0) -> None:
         """Raise ``WaitTooLong`` where interactive work would wait longer in the queue than it may at present."""
         limit_s = self.limit_s(now, lag_s)
         if wait_s > limit_s:
-            self._refused.add(1.0, now)
+            self.refused(now)
             self._narrow_since = now if self._narrow_since is None else self._narrow_since
             raise too_long(wait_s, limit_s, "accepted now")
+
+    def refused(self, now: float) -> None:
+        """Count a refusal."""
+        self._refused.add(1.0, now)
 
     def _is_narrow(self, now: float) -> bool:
         since = self._narrow_since

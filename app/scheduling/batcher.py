@@ -9,18 +9,21 @@ import math
 import time
 from collections.abc import Callable, Sequence, Sized
 
-from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError
+from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError, WaitTooLong
 from app.scheduling.admission import Admission, Patience, overloaded
 from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
 from app.scheduling.job import Job, Row
 from app.scheduling.lag import Lag
 from app.scheduling.places import Places
-from app.scheduling.policy import PRIORITIES, Budget, Priority, due
+from app.scheduling.policy import PATIENCE_S, PRIORITIES, Budget, Priority, due
 from app.scheduling.queue import Waiting
 from app.scheduling.runner import Runner
 from app.scheduling.ticket import Answer, Answers, Batch, Lane, Observer, Ticket, fail, ticket_of
 from app.scheduling.watchdog import Watchdog
+
+_STANDS_S = 0.001
+"""A refusal holds for so long for all who are in no more of a hurry: under overload it is most of what is decided."""
 
 
 class Batcher:
@@ -49,6 +52,8 @@ class Batcher:
         self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs, places)
         self._admission = Admission(threads, patience or Patience(), self._shed)
         self._lag = Lag()
+        self._refusal = WaitTooLong()
+        self._refusing_until = 0.0
         self._observer = observer
         self._clock = clock
         self._runner = Runner(
@@ -121,9 +126,17 @@ class Batcher:
     def refuse_unless_soon(self, timeout_s: float, priority: Priority = "interactive") -> None:
         """Raise ``WaitTooLong`` where whatever a request is about would wait too long: before it is read at all."""
         now = self._clock()
+        if now < self._refusing_until and priority == "interactive" and timeout_s >= PATIENCE_S:
+            self._admission.refused(now)
+            raise self._refusal.with_traceback(None)
         wait_s = self._wait_s(priority, due(now, now + timeout_s))
         self._admission.refuse_late(wait_s, 0.0, timeout_s)
-        self._refuse_wait(priority, wait_s, now)
+        try:
+            self._refuse_wait(priority, wait_s, now)
+        except WaitTooLong as refusal:
+            if timeout_s >= PATIENCE_S:
+                self._refusal, self._refusing_until = refusal, now + _STANDS_S
+            raise
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take back what of a ticket still waits, because its answers are there or because nobody wants them."""

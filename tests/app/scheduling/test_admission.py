@@ -177,11 +177,13 @@ def test_what_was_waited_to_be_read_leaves_less_to_wait_in_the_queue() -> None:
         admission.refuse_wait(0.04, now, lag_s=0.02)
 
 
-def test_as_much_may_always_wait_as_lasts_until_the_event_loop_comes_round() -> None:
+def test_as_much_may_always_wait_as_lasts_until_the_event_loop_comes_round_up_to_the_bound() -> None:
     admission = Admission(2, PATIENT)
+    assert admission.limit_s(0.0, lag_s=1.5) == 1.5
+    assert admission.limit_s(0.0, lag_s=9.0) == 2.0
     now = offered(admission, 3.0, seconds=0.52)
-    assert admission.limit_s(now, lag_s=0.3) == 0.3
-    assert admission.limit_s(now, lag_s=9.0) == 2.0
+    assert admission.limit_s(now, lag_s=0.006) == 0.006
+    assert admission.limit_s(now, lag_s=9.0) == 0.01
 
 
 def test_a_deadline_that_the_queue_would_pass_is_refused() -> None:

@@ -549,3 +549,27 @@ async def test_where_overload_begins_what_would_wait_too_long_hears_so_at_once()
     assert 0 < len(shed) < len(tickets)
     assert shed == list(range(shed[0], shed[0] + len(shed))), "those that had come last"
     assert ("shed", len(shed)) in counts.drops
+
+
+async def test_a_refusal_holds_for_a_moment_and_for_nobody_who_is_in_more_of_a_hurry() -> None:
+    counts, lane = Counts(), Slow.opened()
+    async with batcher(counts, patience=Patience(max_wait_s=0.05, overload_wait_s=0.05)) as running:
+        for at in range(10):
+            await running.submit(lane, [row(at)], 5)
+        lane.gate.clear()
+        lane.started.clear()
+        first = await blocked(running, lane)
+        tickets: list[Ticket] = []
+        with pytest.raises(WaitTooLong):
+            tickets.extend(running.enqueue(lane, [row(at)], 10) for at in range(300))
+        for _ in range(3):
+            with pytest.raises(WaitTooLong, match="expected at most the"):
+                running.refuse_unless_soon(10)
+        running.refuse_unless_soon(0.5)  # it would go before all that waits
+        running.refuse_unless_soon(10, "batch")
+        lane.gate.set()
+        await asyncio.gather(*(each.future for each in tickets))
+        for each in tickets:
+            running.withdraw(each)
+        await first
+        running.refuse_unless_soon(10)
