@@ -41,10 +41,11 @@ def serve(
     settings = _settings(host=host, port=port, workers=processes, models_dir=models_dir)
     for name in unknown_variables():
         typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
+    base = _early(settings)
     try:
         with unwalked():
-            from app import workers  # noqa: PLC0415 - see above
-        workers.serve(settings)
+            from app import workers  # noqa: PLC0415 - the packages open meanwhile
+        workers.serve(settings, base)
     except StartupError as error:
         _give_up(error)
 

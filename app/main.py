@@ -22,7 +22,7 @@ from app.api.oip.answering import Answering
 from app.api.oip.grpc import calls as grpc_calls
 from app.api.oip.repository import Repository
 from app.arrays import Arrays
-from app.base import Base, base_of, learn, traffic_of
+from app.base import Base, base_of, learn
 from app.cache import Batching, Cache
 from app.control import Control
 from app.errors import StartupError
@@ -47,8 +47,6 @@ from app.siblings import Siblings
 from app.standstill import end_process
 from app.summarizing.journey import Summaries
 
-__all__ = ["Parts", "create_app", "traffic_of"]
-
 log = structlog.get_logger("sluice")
 
 _ROUTE_CODES = {
@@ -66,15 +64,16 @@ _ROUTE_CODES = {
 }
 
 
-def create_app(settings: Settings | None = None, siblings: Siblings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, siblings: Siblings | None = None, base: Base | None = None) -> FastAPI:
     """Return the application over ``settings`` (default: the environment's); nothing runs before its lifespan does.
 
-    ``siblings``: what one of several processes has in common with the others.
+    ``siblings``: what one of several processes has in common with the others. ``base``: what opens packages, if it was
+    made beforehand, of the same settings.
     Raises ``StartupError`` where the process must not start: a bad setting, a missing provider or folder.
     """
     settings = settings or load_settings()
     access = access_of(settings, siblings.limits if siblings else None)
-    parts = Parts(settings, siblings)
+    parts = Parts(settings, siblings, base)
     app = FastAPI(
         title="Sluice",
         version=__version__,

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api import gate, wire
+from app.base import Base
 from app.handover import Door, turn_away
 from app.main import create_app
 from app.service import Service
@@ -43,13 +44,15 @@ _STUCK_LIMITS = 3
 _PULSE_S = 0.1
 
 
-def run(settings: Settings, source: socket.socket | Door, siblings: Siblings | None = None) -> None:
+def run(
+    settings: Settings, source: socket.socket | Door, siblings: Siblings | None = None, base: Base | None = None
+) -> None:
     """Serve what comes from a listener, or out of a door, until a signal; then drain.
 
-    ``siblings``: of a worker, whose supervisor has all reload at once.
+    ``siblings``: of a worker, whose supervisor has all reload at once. ``base``: what opens packages, made beforehand.
     """
     _allow_descriptors(settings)
-    app = create_app(settings, siblings)
+    app = create_app(settings, siblings, base)
 
     def on_hangup() -> None:
         app.state.access.hurry()

@@ -1,7 +1,8 @@
 """The server processes: one, or a supervisor and several, which get connections evenly and share their metrics.
 
-Workers are forked, so that what was imported is in memory once and a worker that died is back without importing it
-again. The supervisor has no threads, whose locks a fork would copy, and opens no device.
+Workers are forked, so that what was imported and what was opened on the CPU is in memory once, and a worker that died
+is back without importing or opening it again. The supervisor has no threads then, whose locks a fork would copy, and
+opens no device.
 """
 
 import contextlib
@@ -24,14 +25,15 @@ from typing import Any
 import structlog
 
 from app import logs
+from app.base import Base, traffic_of
 from app.conductor import Conductor
 from app.control import Failed, Link
 from app.errors import SettingsError, StartupError
 from app.handover import Dispatch, Door, Lane
 from app.keys.shared import Sheet
-from app.main import traffic_of
 from app.modelpack.watch import Watch
 from app.runtime.changes import Reload
+from app.runtime.memory import trim
 from app.runtime.providers import may_use_cuda
 from app.runtime.threads import usable_cores
 from app.scheduling.places import Board
@@ -49,12 +51,15 @@ _RESTART_WAIT_S = 1.0
 _KILL_MARGIN_S = 5.0
 _START_FAILED = 2
 _MOST_BY_DEFAULT = 4
-"""Each process has every package in memory, so more of them are for an operator to ask for."""
+"""Each process has queues and work space of its own, so more of them are for an operator to ask for."""
 _FOLLOW_S = 0.2
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, drain, and return; ``StartupError`` where serving cannot begin."""
+def serve(settings: Settings, base: Base | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, drain, and return; ``StartupError`` where serving cannot begin.
+
+    ``base``: what opens packages, made of the same settings before this module was imported.
+    """
     logs.configure(settings.log_format, settings.log_level)
     settings = settings.model_copy(update={"workers": settings.workers or workers_by_default(settings)})
     listener = _listen(settings)
@@ -62,10 +67,10 @@ def serve(settings: Settings) -> None:
     log.info("listening", host=host, port=port, workers=settings.workers)
     try:
         if settings.workers == 1:
-            run(settings, listener)
+            run(settings, listener, base=base)
         else:
             with _metrics_folder(settings) as folder:
-                _Supervisor(settings.model_copy(update={"metrics_dir": folder}), listener).run()
+                _Supervisor(settings.model_copy(update={"metrics_dir": folder}), listener, base).run()
     finally:
         logs.let_go()
 
@@ -91,7 +96,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from broken
 
 
-def _work(settings: Settings, door: Door, slot: int, siblings: Siblings, parent: int) -> None:
+def _work(settings: Settings, door: Door, slot: int, siblings: Siblings, parent: int, *, base: Base | None) -> None:
     """Be one worker process, of the supervisor with the process id ``parent``."""
     logs.configure(settings.log_format, settings.log_level)
     structlog.contextvars.bind_contextvars(worker=slot)
@@ -100,7 +105,7 @@ def _work(settings: Settings, door: Door, slot: int, siblings: Siblings, parent:
     share(settings.metrics_dir, slot)
     threading.Thread(target=_follow, args=(parent,), name="follow-parent", daemon=True).start()
     try:
-        run(settings, door, siblings)
+        run(settings, door, siblings, base)
         logs.let_go()
     except StartupError as error:
         siblings.link.pipe.send(Failed(str(error)))
@@ -118,8 +123,9 @@ def _follow(parent: int) -> None:
 class _Supervisor:
     """Accepts connections, gives them to its workers evenly, and keeps as many workers as there should be."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, base: Base | None) -> None:
         self._settings = settings
+        self._base = base
         self._listener = listener
         self._lanes: dict[int, Lane] = {}
         self._workers: dict[int, BaseProcess] = {}
@@ -139,6 +145,9 @@ class _Supervisor:
     def run(self) -> None:
         """Serve until a signal; then let each worker drain. ``StartupError`` where the first of them cannot start."""
         signal.signal(signal.SIGHUP, self._on_hangup)
+        if self._base is not None:
+            self._base.registry.join_early()  # or a fork would copy a lock that a thread holds
+            trim()
         gc.collect()
         gc.freeze()  # no collection walks what is here now, and so no worker gets a copy of it for that
         try:
@@ -195,7 +204,7 @@ class _Supervisor:
         for other in self._lanes.values():
             other.let_go(whole=other is not lane)
         siblings = Siblings(link, self._board.places(slot), self._limits)
-        _work(self._settings, lane.door(), slot, siblings, self._pid)
+        _work(self._settings, lane.door(), slot, siblings, self._pid, base=self._base)
 
     def _bury_the_dead(self) -> None:
         """Give the connections that a dead worker never took to others, and let another take its place soon."""

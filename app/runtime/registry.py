@@ -86,6 +86,11 @@ class Registry:
         self._early = Opening(opened, dict.fromkeys(survey(self._root)))
         return self._early
 
+    def join_early(self) -> None:
+        """Return once no thread is left that opens packages early."""
+        if self._early is not None:
+            self._early.join()
+
     def open_all(self, plan: Plan | None = None) -> None:
         """Open every package below the root, or what ``plan`` says; a broken one hinders no other."""
         self.commit(self.prepare_all(plan))

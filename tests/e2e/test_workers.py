@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from app.runtime.threads import usable_cores
+from tests.packages import copy_tiny, edit_manifest
 from tests.server import Server, serving, sockets_of
 from tests.waiting import wait_until
 
@@ -138,3 +139,35 @@ def test_a_socket_is_free_again_though_the_supervisor_was_killed(tmp_path: Path)
             except OSError:
                 assert time.monotonic() < until, "the port was never free again"
                 time.sleep(0.05)
+
+
+def test_a_worker_that_comes_back_has_what_was_opened_whatever_became_of_the_files(tmp_path: Path) -> None:
+    models, metrics = tmp_path / "models", tmp_path / "metrics"
+    folder = copy_tiny(models)
+    with serving(models, workers=2, metrics_dir=metrics) as server:
+        wait_both_ready(server)
+        for graph in folder.glob("*.onnx"):
+            graph.unlink()
+        for pid in worker_pids(metrics):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: sum("worker_ready" in line for line in server.lines) >= 4, "the workers did not come back")
+        ask(server, 4)
+        assert server.metric("sluice_worker_restarts_total") == 2
+        assert server.stop() == 0
+
+
+def test_a_worker_that_comes_back_opens_what_a_reload_has_changed(tmp_path: Path) -> None:
+    models, metrics = tmp_path / "models", tmp_path / "metrics"
+    folder = copy_tiny(models)
+    with serving(models, workers=2, metrics_dir=metrics) as server:
+        wait_both_ready(server)
+        edit_manifest(folder, lambda manifest: manifest.update(description="another"))
+        server.process.send_signal(signal.SIGHUP)
+        server.logged("models_changed")
+        for pid in worker_pids(metrics):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: sum("worker_ready" in line for line in server.lines) >= 4, "the workers did not come back")
+        for _ in range(4):  # a new connection each
+            listed = httpx.get(f"{server.url}/v1/models/tiny", headers={"connection": "close"})
+            assert listed.json()["description"] == "another"
+        assert not any("worker_differs" in line for line in server.lines)
