@@ -9,8 +9,8 @@ _DEFAULT = -1
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """What glibc's ``mallopt`` may be told, by the numbers of its ``malloc.h``."""
-_LARGE_BYTES = 4 << 20
-"""No request asks for such a block; a package's files and tables are some."""
+_LARGE_BYTES = 256 << 10
+"""A package's files, tables and weights are such blocks, and few of what a request asks for."""
 _IDLE_BYTES = 16 << 20
 """As much may lie free at the heap's end, which spares it asking for the same pages again and again."""
 
