@@ -231,7 +231,8 @@ class World:
             rows = [member.row for member in batch.members]
             width = rung(max(row.length for row in rows))
             costs.observe(rows[0].job.lane, len(rows), width, batch.ended - batch.started)
-            admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
+            shares_s = sum(row.cost_s for row in rows)
+            admission.ran(batch.ended - batch.started, shares_s, crowded=not waiting.is_short)
             waiting.ran(rows)
 
     @property

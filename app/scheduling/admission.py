@@ -105,11 +105,15 @@ class Admission:
         self._usual = _Mean(_OVER_S)
         self._accepted, self._refused = _Rate(_CALM_S), _Rate(_CALM_S)
 
-    def ran(self, seconds: float, forecast_s: float) -> None:
-        """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``."""
+    def ran(self, seconds: float, forecast_s: float, *, crowded: bool) -> None:
+        """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``.
+
+        ``crowded``: whether more waited than the next batches take up. Where less did, batches are small because there
+        was no more to take, which says nothing of what they will be when there is.
+        """
         self._batches += 1
         self._batch_s += (seconds - self._batch_s) * max(1 / self._batches, 1 - _MEMORY)
-        if forecast_s > 0:
+        if forecast_s > 0 and crowded:
             if not self._shares_s:  # what the first took may be chance; its shares give the scale
                 self._took_s = self._shares_s = forecast_s
             rule_s = self._stretch * forecast_s

@@ -196,7 +196,8 @@ class Batcher:
             ticket.left -= 1
             if not ticket.left and not ticket.future.done():
                 ticket.future.set_result(whole)
-        self._admission.ran(batch.ended - batch.started, sum(row.cost_s for row in rows))
+        shares_s = sum(row.cost_s for row in rows)
+        self._admission.ran(batch.ended - batch.started, shares_s, crowded=not self._waiting.is_short)
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
         self._observer.waits({each: self._wait_s(each, math.inf) for each in PRIORITIES}, self._lag.now_s())

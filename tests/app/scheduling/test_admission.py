@@ -27,28 +27,35 @@ def test_a_wait_is_what_goes_before_shared_by_the_threads() -> None:
 
 def test_where_all_threads_run_half_a_batch_is_still_to_come() -> None:
     admission = Admission(2, PATIENT)
-    admission.ran(0.008, 0.008)
+    admission.ran(0.008, 0.008, crowded=True)
     assert admission.wait_s(0.5, busy=True) == 0.25 + 0.004
 
 
 def test_batches_that_take_longer_than_their_shares_stretch_the_forecast() -> None:
     admission = Admission(1, PATIENT)
     for _ in range(200):
-        admission.ran(0.006, 0.003)
+        admission.ran(0.006, 0.003, crowded=True)
     assert admission.wait_s(1.0, busy=False) == pytest.approx(2.0, rel=0.01)
+
+
+def test_small_batches_say_nothing_of_those_that_a_crowd_fills() -> None:
+    admission = Admission(1, PATIENT)
+    for _ in range(200):
+        admission.ran(0.006, 0.003, crowded=False)
+    assert admission.wait_s(1.0, busy=False) == 1.0
 
 
 def test_a_batch_that_is_held_up_says_little_of_the_next() -> None:
     admission = Admission(1, PATIENT)
     for seconds in (9.0, 0.003, 0.003, 9.0, 0.003):
-        admission.ran(seconds, 0.003)
+        admission.ran(seconds, 0.003, crowded=True)
     assert admission.wait_s(1.0, busy=False) < 1.25
 
 
 def test_a_machine_that_became_twenty_times_slower_is_noticed_within_a_hundred_batches() -> None:
     admission = Admission(1, PATIENT)
     for _ in range(100):
-        admission.ran(0.060, 0.003)
+        admission.ran(0.060, 0.003, crowded=True)
     assert admission.wait_s(1.0, busy=False) == pytest.approx(20.0, rel=0.2)
 
 
