@@ -33,6 +33,8 @@ _NONE = 1.0
 """So few refusals a second are none, however little else comes."""
 _TRIAL_S = 60.0
 """So often the wide bound is tried all the same: callers who ask again at once may be few enough to wait in line."""
+_SOON_S, _AT_ONCE = 2.0, 5.0
+"""So often where so many are refused for each who is accepted: then they do ask again at once, or there is no hope."""
 
 _MEMORY = 0.97
 """What a batch still counts for at the next one: the last thirty or so decide."""
@@ -169,8 +171,10 @@ class Admission:
         if since is None:
             return False
         refused = self._refused.at(now)
-        calm = refused <= max(_FEW * (refused + self._accepted.at(now)), _NONE)
-        if (now - since > _CALM_S and calm) or now - since > _TRIAL_S:
+        accepted = self._accepted.at(now)
+        calm = refused <= max(_FEW * (refused + accepted), _NONE)
+        trial_s = _SOON_S if refused > _AT_ONCE * accepted else _TRIAL_S
+        if (now - since > _CALM_S and calm) or now - since > trial_s:
             self._narrow_since = None
             self._work.forget()
         return self._narrow_since is not None

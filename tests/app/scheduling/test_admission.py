@@ -1,5 +1,7 @@
 """Who may join the queue: by the wait that is forecast, and less while more comes than can be done."""
 
+from contextlib import suppress
+
 import pytest
 
 from app.errors import WaitTooLong
@@ -140,6 +142,18 @@ def refused(admission: Admission, times: int, apart_s: float, start: float) -> f
     return now
 
 
+def answered_and_refused(admission: Admission, refusals: int, start: float, until: float) -> float:
+    """Accept a job a millisecond that need not wait, and refuse so many for each; return when it ended."""
+    now = start
+    while now < until:
+        admission.accept(0.002, 0.0, now)
+        for _ in range(refusals):
+            now += 0.001 / refusals
+            with suppress(WaitTooLong):
+                admission.refuse_wait(1.0, now)
+    return now
+
+
 def test_the_bound_is_wide_again_when_refusals_are_few() -> None:
     admission = Admission(2, PATIENT)
     now = refused(admission, 1000, 0.001, start=offered(admission, 3.0, seconds=0.52))
@@ -170,10 +184,18 @@ def test_refused_work_is_no_work_however_much_of_it_comes() -> None:
 def test_after_a_minute_of_refusals_the_wide_bound_is_tried() -> None:
     admission = Admission(2, PATIENT)
     begun = offered(admission, 3.0, seconds=0.52)
-    now = refused(admission, 1000, 0.001, start=begun)
-    now = refused(admission, 500, 0.1, start=now)
+    now = answered_and_refused(admission, refusals=2, start=begun, until=58.0)
     assert admission.limit_s(now) == 0.01
     assert admission.limit_s(begun + 60.1) == 2.0
+
+
+def test_after_two_seconds_it_is_where_nearly_all_are_refused_for_they_ask_again_at_once() -> None:
+    admission = Admission(2, PATIENT)
+    begun = offered(admission, 3.0, seconds=0.52)
+    now = answered_and_refused(admission, refusals=8, start=begun, until=1.5)
+    assert admission.limit_s(now) == 0.01
+    now = answered_and_refused(admission, refusals=8, start=now, until=2.6)
+    assert admission.limit_s(now) == 2.0
 
 
 def test_what_was_waited_to_be_read_leaves_less_to_wait_in_the_queue() -> None:
