@@ -1,5 +1,8 @@
 """The tokenizer."""
 
+import subprocess
+import sys
+
 from training import tokenizer
 from training.config import TokenizerConfig
 
@@ -55,3 +58,24 @@ def test_encoding_keeps_the_first_tokens_and_makes_nothing_one_unknown() -> None
     long, empty = tokenizer.encode(tokenizer.train(TEXTS, CONFIG), ["good good good good good good good", ""], 3)
     assert len(long) == 3
     assert empty.tolist() == [tokenizer.UNK_ID]
+
+
+_TRAINED = """
+from training import tokenizer
+from training.config import TokenizerConfig
+texts = [f"{a}{b} {b}{a}" for a in ("ka", "lo", "mi", "nu") for b in ("ra", "so", "ti", "vu")]
+config = TokenizerConfig(vocab_size=40, min_frequency=1, normalization=1, max_tokens=4)
+print(tokenizer.train(texts, config).to_str())
+"""
+
+
+def test_the_same_texts_make_the_same_tokenizer_in_every_process() -> None:
+    """Every pair of these letters is as frequent as others, so that the order of a hash table would show."""
+    runs = [subprocess.run([sys.executable, "-c", _TRAINED], capture_output=True, check=True) for _ in range(4)]
+    assert len({run.stdout for run in runs}) == 1
+
+
+def test_no_piece_of_a_word_is_special() -> None:
+    trained = tokenizer.train(TEXTS, CONFIG)
+    assert [token.content for token in trained.get_added_tokens_decoder().values()] == [tokenizer.PAD, tokenizer.UNK]
+    assert trained.encode("film ##ilm", add_special_tokens=False).tokens[-2:] != ["##i", "##lm"]
