@@ -1,4 +1,4 @@
-"""One process with two inference threads against two with one, and how evenly two share few connections.
+"""One process with two inference threads against two with a core each, and how evenly two share few connections.
 
     python -m benchmarks.processes [--seconds 4] [--rounds 3]
 
@@ -23,7 +23,7 @@ from benchmarks.texts import texts
 
 MARK = "processes"
 _CONNECTIONS = (8, 64, 256)
-_SHAPES = {"1 process, 2 threads": ("1", "2"), "2 processes, 1 thread each": ("2", "1")}
+_SHAPES = {"1 process, 2 threads": ("1", "2"), "2 processes, as by default": ("2", "0")}
 _TRIALS = 10
 
 
@@ -56,7 +56,7 @@ def main(
         for (name, connections), loads in sorted(found.items())
     ]
     text = publish(performance, MARK, {"seconds": seconds, "rounds": rounds, "rows": rows}, shown)
-    with running(SLUICE_WORKERS="2", SLUICE_THREADS="1") as service:
+    with running(SLUICE_WORKERS="2") as service:
         shares = [share(service, 8) for _ in range(_TRIALS)]
     worst = max(max(each) for each in shares)
     fill(page, "balance", f"8 connections, {_TRIALS} times: never more than {worst} on one worker ({today()})")
