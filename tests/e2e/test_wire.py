@@ -14,6 +14,7 @@ import pytest
 from app.keys.key import line_of, mint
 from tests.server import Server, serving
 from tests.slow import copy_slow
+from tests.waiting import wait_until
 
 GOOD = "a good film, very good"
 BY_THE_ROUTES = {"x-of-no-meaning": "1"}
@@ -199,15 +200,14 @@ def test_of_a_header_given_twice_the_routes_decide(server: Server) -> None:
 def test_a_client_that_goes_away_takes_its_waiting_rows_along(tmp_path: Path) -> None:
     with serving(copy_slow(tmp_path), threads=1, max_batch_rows=1) as server:
         busy = [start_waiting(server) for _ in range(8)]
-        deadline = time.monotonic() + 10
-        while server.metric("sluice_queue_rows") < 5 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: server.metric("sluice_queue_rows") >= 5, "no rows wait")
         for connection in busy:
             connection.close()
-        while server.metric("sluice_queue_rows") and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.metric("sluice_dropped_total", reason="cancelled") >= 5
-        assert server.metric("sluice_requests_total", route="/v1/sentiment", code="499") >= 5
+        wait_until(lambda: server.metric("sluice_dropped_total", reason="cancelled") >= 5, "no rows were taken back")
+        wait_until(
+            lambda: server.metric("sluice_requests_total", route="/v1/sentiment", code="499") >= 5, "none was counted"
+        )
+        wait_until(lambda: not server.metric("sluice_queue_rows"), "rows of nobody wait")
 
 
 def start_waiting(server: Server) -> socket.socket:
