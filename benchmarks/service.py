@@ -72,11 +72,11 @@ def on_cores(cores: set[int]) -> Iterator[None]:
 
 
 @contextmanager
-def running(*command: str, tree: Path | None = None, **settings: str) -> Iterator[Service]:
+def running(*command: str, tree: Path | None = None, whole: bool = True, **settings: str) -> Iterator[Service]:
     """Yield a service of which every process is ready: ours, or the one that ``python -m command`` starts.
 
     It listens on a free port, which takes the place of PORT in the command. Its log goes nowhere, but is written.
-    ``tree``: another checkout, whose code runs.
+    ``tree``: another checkout, whose code runs. Without ``whole`` it is enough that one process is ready.
     """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -87,7 +87,7 @@ def running(*command: str, tree: Path | None = None, **settings: str) -> Iterato
     ) as process:
         try:
             service = Service(f"http://127.0.0.1:{port}", process.pid)
-            _wait_ready(service, process)
+            _wait_ready(service, process, whole=whole)
             yield service
         finally:
             process.send_signal(signal.SIGTERM)
@@ -105,13 +105,13 @@ def _pss_mb(rollup: Path) -> float:
     raise RuntimeError("the kernel tells no Pss")
 
 
-def _wait_ready(service: Service, process: "subprocess.Popen[bytes]") -> None:
+def _wait_ready(service: Service, process: "subprocess.Popen[bytes]", *, whole: bool) -> None:
     until = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < until:
         with contextlib.suppress(urllib.error.URLError):
             with urllib.request.urlopen(f"{service.url}/health/ready"):  # noqa: S310 - our own loopback address
                 pass
-            if service.is_whole:
+            if service.is_whole or not whole:
                 return
         time.sleep(0.02)
     raise SystemExit("the service did not become ready; `sluice serve` says why")
