@@ -103,6 +103,7 @@ class Decoder:
         pending = Pending.of(writer, orders, self._clock(), timeout_s, on_token)
         if not pending.rows:
             raise ValueError("This is a bug: a job without texts")
+        self._slots.refuse_full(pending)  # the queue's bound is a fact, the forecast is none
         self._forecast.refuse_late(pending.rows[0], self._slots.waiting_s, timeout_s)
         for row in pending.rows:
             row.cost_s = self._forecast.cost_s(row)

@@ -69,6 +69,11 @@ class Job:
     gone: str = ""
     """Why nobody waits for it any more, as the metrics name it."""
 
+    @property
+    def tokens(self) -> int:
+        """Source tokens of all its rows."""
+        return sum(row.tokens for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -122,18 +127,23 @@ class Slots:
         """Whether the workers are to stop."""
         return self._closed
 
-    def put(self, job: Job) -> None:
-        """Take all of a job's rows or none: ``QueueFull`` where they would exceed the bound.
+    def refuse_full(self, job: Job) -> None:
+        """Raise ``QueueFull`` where a job's rows would exceed the bound of the queue.
 
         A job larger than the whole bound is taken when nothing waits, or it could never be.
         """
-        tokens = sum(row.tokens for row in job.rows)
+        tokens, waiting = job.tokens, self._tokens
+        if waiting and waiting + tokens > self._max_queue_tokens:
+            raise QueueFull(
+                f"{waiting} tokens are waiting and this request has {tokens}; expected at most "
+                f"{self._max_queue_tokens} in all"
+            )
+
+    def put(self, job: Job) -> None:
+        """Take all of a job's rows or none: ``QueueFull`` where they would exceed the bound."""
+        tokens = job.tokens
         with self._changed:
-            if self._tokens and self._tokens + tokens > self._max_queue_tokens:
-                raise QueueFull(
-                    f"{self._tokens} tokens are waiting and this request has {tokens}; expected at most "
-                    f"{self._max_queue_tokens} in all"
-                )
+            self.refuse_full(job)
             self._waiting.update(dict.fromkeys(job.rows))
             self._tokens += tokens
             self._waiting_s += sum(row.cost_s for row in job.rows)

@@ -393,6 +393,20 @@ async def test_a_full_queue_refuses_at_once() -> None:
         await asyncio.gather(first, second)
 
 
+async def test_where_the_queue_is_full_no_forecast_is_asked() -> None:
+    counts, scribe = Counts(), endless()
+    async with decoder(counts, room=Room(1, 1_000), max_queue_tokens=15) as running:
+        await running.submit(scribe, [order(1, 9)], 60)  # what a step takes is known by now
+        (writing,) = await held(running, scribe, order(2, 9))
+        waiting = asyncio.create_task(running.submit(scribe, [order(3, 11, max_tokens=10**9, min_tokens=10**9)], 3600))
+        await until(lambda: counts.waits == (1, 11))
+        with pytest.raises(QueueFull, match="expected at most 15 in all"):
+            await running.submit(scribe, [order(4, 9)], 60)
+        waiting.cancel()
+        scribe.gate.set()
+        await writing
+
+
 async def test_tokens_are_streamed_as_they_are_decided() -> None:
     scribe, one = Scribe(), order(7, 30, max_tokens=12)
     wanted = alone(scribe, one)
