@@ -62,6 +62,8 @@ def serve(settings: Settings, base: Base | None = None) -> None:
     """
     logs.configure(settings.log_format, settings.log_level)
     settings = settings.model_copy(update={"workers": settings.workers or workers_by_default(settings)})
+    if settings.workers > 1 and base is not None:
+        base.registry.join_early()  # nobody would answer meanwhile; and a fork would copy a lock that a thread holds
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port, workers=settings.workers)
@@ -145,9 +147,7 @@ class _Supervisor:
     def run(self) -> None:
         """Serve until a signal; then let each worker drain. ``StartupError`` where the first of them cannot start."""
         signal.signal(signal.SIGHUP, self._on_hangup)
-        if self._base is not None:
-            self._base.registry.join_early()  # or a fork would copy a lock that a thread holds
-            trim()
+        trim()
         gc.collect()
         gc.freeze()  # no collection walks what is here now, and so no worker gets a copy of it for that
         try:
