@@ -17,7 +17,7 @@ from app.runtime.roster import NOTHING, Draft, Floats, Ids, Roster, Writer, padd
 from app.runtime.session import Array
 from app.tasks.generate import Options
 
-_ROWS, _WIDTHS, _ROUNDS = (1, 16), (16, 256), 5
+_ROWS, _WIDTHS, _ROUNDS = (1, 16), (16, 256), 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def cheapest(cost: StepCost, teams: Sequence[tuple[int, int]], tokens: int) -> i
 
 
 def measure(writer: Writer, draft: Draft, options: Options, clock: Callable[[], float] = time.thread_time) -> StepCost:
-    """Time a few steps of few and many rows on short and long sources, made of the draft's tokens; take the best of 5.
+    """Time a few steps of few and many rows on short and long sources, made of the draft's tokens; take the best of 3.
 
     ``clock``: CPU seconds of this thread, since others may be at work. The shapes take turns, so that whoever disturbs
     them disturbs them all. A step is said to cost at least what a row adds: the weights are read for each, and a cost
