@@ -1,8 +1,8 @@
 """An opened package, whatever its task: its manifest and where its graphs run; and one that reads text."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
 
 from app.errors import PackageError
 from app.modelpack import manifest as schema
@@ -20,17 +20,17 @@ class Model(ABC):
     package: Package
     provider: Provider
 
-    @property
+    @cached_property
     def manifest(self) -> Manifest:
         """What the package says of itself."""
         return self.package.manifest
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The package's name, for answers and metrics."""
         return self.package.name
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The package's version as a label."""
         return str(self.package.version)
@@ -38,7 +38,7 @@ class Model(ABC):
     @property
     def sessions(self) -> tuple[Session, ...]:
         """Its opened graphs, in the order in which they run."""
-        return tuple(part for part in vars(self).values() if isinstance(part, Session))
+        return tuple(part for each in fields(self) if isinstance(part := getattr(self, each.name), Session))
 
     @property
     def precision(self) -> str:

@@ -117,16 +117,18 @@ class Snapshot:
         answer with other labels, or other figures, on the day that one more package is put beside them.
         """
         found = self._defaults.get((task, language))
-        if found is None and (task, language) in self._defaults:
+        if found is not None and found.model.name not in self.traffic:
+            return found
+        if found is not None:
+            return self.pick(task, found.model.name, None, key)
+        if (task, language) in self._defaults:
             names = sorted({model.package.name for model in self.ready if _serves(model, task, language)})
             raise AmbiguousModel(f"{len(names)} packages for {task} serve {language!r}; expected a model among {names}")
-        if found is None or found.name not in self.traffic:
-            return None if found is None else Pick(found)
-        return self.pick(task, found.name, None, key)
+        return None
 
     def default_for(self, name: str) -> list[str]:
         """Return the languages that a package answers for, among those of its task, without being named."""
-        return [code for (_, code), model in self._defaults.items() if model is not None and model.package.name == name]
+        return [code for (_, code), found in self._defaults.items() if found is not None and found.model.name == name]
 
     def languages(self, task: Task) -> list[str]:
         """Return the languages that some ready model of the task serves."""
@@ -154,12 +156,12 @@ def _serves(model: Model, task: Task, language: str) -> bool:
     return model.manifest.task == task and language in model.manifest.languages
 
 
-def _defaults(models: list[Model]) -> dict[tuple[Task, str], Model | None]:
+def _defaults(models: list[Model]) -> dict[tuple[Task, str], Pick | None]:
     """Return the default of each task and language that some package serves, ``None`` where that is ambiguous."""
-    found: dict[tuple[Task, str], dict[str, Model]] = {}
+    found: dict[tuple[Task, str], dict[str, Pick]] = {}
     for model in sorted(models, key=lambda model: model.package.version):
         for language in model.manifest.languages:
-            found.setdefault((model.manifest.task, language), {})[model.package.name] = model
+            found.setdefault((model.manifest.task, language), {})[model.name] = Pick(model)
     return {
         (task, language): by_name.get(f"{task}-{language}", next(iter(by_name.values())) if len(by_name) == 1 else None)
         for (task, language), by_name in found.items()

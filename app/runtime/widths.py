@@ -5,6 +5,7 @@ thousands of batches; on this ladder it stood still from the first thousand on.
 """
 
 _EXACT_BITS = 5
+_EXACT = 1 << _EXACT_BITS
 
 
 def rung(tokens: int) -> int:
@@ -12,5 +13,7 @@ def rung(tokens: int) -> int:
 
     Up to 32 every width is a rung; then there are sixteen to each doubling, 112 in all up to 1,024.
     """
-    step = 1 << max(0, (tokens - 1).bit_length() - _EXACT_BITS)
+    if tokens <= _EXACT:
+        return tokens
+    step = 1 << ((tokens - 1).bit_length() - _EXACT_BITS)
     return -(-tokens // step) * step
