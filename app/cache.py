@@ -128,7 +128,7 @@ class Cache:
         """Return a job whose future gets the answers to ``rows``; it raises and fails as ``Batcher.enqueue`` does."""
         loop, now = asyncio.get_running_loop(), self._clock()
         self._forget_gone()
-        waiter = Waiter(loop.create_future(), Answers([()] * len(rows), now, 0.0, 0.0), now + timeout_s)
+        waiter = Waiter(loop.create_future(), Answers([()] * len(rows), now), now + timeout_s)
         number = self._number(lane)
         hits = shared = 0
         try:

@@ -19,6 +19,9 @@ import structlog
 _GATHER_S = 0.05
 _GATHERED = 64
 
+_LEVELS = {number: logging.getLevelName(number).lower() for number in logging.getLevelNamesMapping().values()}
+"""Each level as a line names it."""
+
 _lines: "Lines | None" = None
 """Where ``configure`` said JSON: the writer of the lines that come by the thousand."""
 
@@ -73,9 +76,9 @@ class Lines:
 
     def write(self, number: int, event: str, fields: dict[str, Any]) -> None:
         """Log an event of level ``number``."""
-        if not self.takes(number):
+        if number < self._number:
             return
-        stamp = {"event": event, "level": logging.getLevelName(number).lower(), "timestamp": datetime.now(UTC)}
+        stamp = {"event": event, "level": _LEVELS[number], "timestamp": datetime.now(UTC)}
         self._waiting.append(orjson.dumps(fields | stamp, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
         if len(self._waiting) >= _GATHERED:
             self.flush()
@@ -86,7 +89,7 @@ class Lines:
         """Write what waits; from any thread."""
         with self._flushing:
             if waiting := len(self._waiting):
-                self._stream.write(b"".join(self._waiting.popleft() for _ in range(waiting)))
+                self._stream.write(b"".join([self._waiting.popleft() for _ in range(waiting)]))
                 self._stream.flush()
 
 

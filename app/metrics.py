@@ -26,7 +26,7 @@ from app.measures.shadows import ShadowMeasures
 from app.measures.summaries import FINISHES, SummaryMeasures, WriterSeries
 from app.measures.versions import VersionMeasures
 from app.sharing import Processes, Together, restarts_in
-from app.tally import CounterTally, Tallies
+from app.tally import SumTally, Tallies
 
 NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
@@ -111,7 +111,7 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, 
             )
         return self._of_model[model, version]
 
-    def answered(self, model: str, version: str, task: str) -> CounterTally:
+    def answered(self, model: str, version: str, task: str) -> SumTally:
         """Return the counter of a package's texts that were answered, for those who count at each request."""
         known = self.of_model(model, version).answered
         if task not in known:

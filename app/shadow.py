@@ -206,7 +206,7 @@ class Unseen:
     def waits(self, seconds: object, lag_s: float) -> None:
         """Count nothing."""
 
-    def waited(self, forecast_s: float, seconds: float) -> None:
+    def waited(self, waits: object) -> None:
         """Count nothing."""
 
 

@@ -6,12 +6,11 @@ anybody reads the registry and, where several processes share a folder of metric
 """
 
 import asyncio
-from bisect import bisect_left
-from collections import Counter as Counts
 from collections.abc import Iterable
 from weakref import WeakSet
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
 _SOON_S = 0.05
 _MANY = 1000
@@ -31,35 +30,40 @@ class HistogramTally:
         """Count a value."""
         self._values.append(value)
 
+    def observe_all(self, values: Iterable[float]) -> None:
+        """Count several."""
+        self._values += values
+
     def settle(self) -> None:
         """Tell the histogram of the values since the last time."""
         if not self._values:
             return
         values, self._values = self._values, []
         bounds = self._histogram._upper_bounds  # noqa: SLF001 - it has no way of taking several values, and is pinned
-        for at, count in Counts(bisect_left(bounds, value) for value in values).items():
-            self._histogram._buckets[at].inc(count)  # noqa: SLF001
+        counts = np.bincount(np.searchsorted(bounds, values))  # of the first buckets, up to the last that got any
+        for at in counts.nonzero()[0].tolist():
+            self._histogram._buckets[at].inc(int(counts[at]))  # noqa: SLF001
         self._histogram._sum.inc(sum(values))  # noqa: SLF001
 
 
-class CounterTally:
-    """Stands for a labelled counter; on the event loop alone."""
+class SumTally:
+    """Stands for a labelled counter, or for a gauge that goes up and down; on the event loop alone."""
 
-    __slots__ = ("__weakref__", "_count", "_counter")
+    __slots__ = ("__weakref__", "_metric", "_sum")
 
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self._count = 0.0
+    def __init__(self, metric: Counter | Gauge) -> None:
+        self._metric = metric
+        self._sum = 0.0
 
     def inc(self, amount: float = 1) -> None:
-        """Count so many."""
-        self._count += amount
+        """Add so much."""
+        self._sum += amount
 
     def settle(self) -> None:
-        """Tell the counter of what came since the last time."""
-        if self._count:
-            count, self._count = self._count, 0.0
-            self._counter.inc(count)
+        """Tell the metric of what came since the last time."""
+        if self._sum:
+            added, self._sum = self._sum, 0.0
+            self._metric.inc(added)
 
 
 class Tallies(CollectorRegistry):
@@ -68,7 +72,7 @@ class Tallies(CollectorRegistry):
     def __init__(self, *, shared: bool = False) -> None:
         """``shared``: whether other processes tell of what is counted here, and must be told soon."""
         super().__init__()
-        self._tallies: WeakSet[HistogramTally | CounterTally] = WeakSet()
+        self._tallies: WeakSet[HistogramTally | SumTally] = WeakSet()
         self._shared = shared
         self._counted = 0
 
@@ -78,9 +82,16 @@ class Tallies(CollectorRegistry):
         self._tallies.add(tally)
         return tally
 
-    def counter(self, counter: Counter) -> CounterTally:
+    def counter(self, counter: Counter) -> SumTally:
         """Return a tally that stands for a labelled counter."""
-        tally = CounterTally(counter)
+        return self._sum_of(counter)
+
+    def gauge(self, gauge: Gauge) -> SumTally:
+        """Return a tally that stands for a labelled gauge."""
+        return self._sum_of(gauge)
+
+    def _sum_of(self, metric: Counter | Gauge) -> SumTally:
+        tally = SumTally(metric)
         self._tallies.add(tally)
         return tally
 

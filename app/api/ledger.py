@@ -2,7 +2,6 @@
 
 import logging
 import time
-from functools import lru_cache
 
 import structlog
 
@@ -10,6 +9,7 @@ from app.api.trace import Trace
 from app.logs import request_lines
 from app.measures.requests import REJECTIONS
 from app.metrics import Metrics
+from app.tally import HistogramTally, SumTally
 
 CLIENT_CLOSED = 499
 """The status of a request whose client went away before its answer."""
@@ -17,9 +17,6 @@ OTHER_ROUTE = "other"
 """The route label of paths that no route has."""
 
 _QUIET = {"/health/live", "/health/ready", "/metrics"}
-
-_SERIES = 1024
-"""More than the routes times the codes that they answer."""
 
 
 class Ledger:
@@ -29,30 +26,29 @@ class Ledger:
         """``routes`` are the paths that may stand as a label."""
         self._metrics = metrics
         self._routes = routes
-        self._series = lru_cache(_SERIES)(
-            lambda route, code: (
-                metrics.registry.counter(metrics.requests.labels(route, code)),
-                metrics.registry.histogram(metrics.request_seconds.labels(route)),
-            )
-        )
+        self._in_flight = metrics.registry.gauge(metrics.in_flight)
+        self._series: dict[tuple[str, int], tuple[SumTally, HistogramTally]] = {}
+        """By route and status, of which there are few."""
         self._rejected = {reason: metrics.registry.counter(metrics.rejected.labels(reason)) for reason in REJECTIONS}
         self._lines = request_lines()
         self._log = structlog.get_logger("sluice.request").bind()  # bound once, not at each line
 
     def open(self) -> None:
         """Count a request that is being answered."""
-        self._metrics.in_flight.inc()
+        self._in_flight.inc()
+        self._metrics.registry.settle_soon()
 
     def close(self, method: str, route: str, status: int, trace: Trace) -> None:
         """Count and log what was opened; ``route`` is the path of its route, or any."""
-        self._metrics.in_flight.dec()
+        self._in_flight.inc(-1)
         self.note(method, route, status, trace)
 
     def note(self, method: str, route: str, status: int, trace: Trace) -> None:
         """Count and log what was answered in the turn in which it came: nobody could have seen it in flight."""
         route = route if route in self._routes else OTHER_ROUTE
         seconds = time.perf_counter() - trace.started
-        counter, histogram = self._series(route, str(status))
+        series = self._series.get((route, status))
+        counter, histogram = series if series is not None else self._declare(route, status)
         counter.inc()
         histogram.observe(seconds)
         self._metrics.registry.settle_soon()
@@ -74,9 +70,17 @@ class Ledger:
             "items": trace.items,
             "tokens": trace.tokens,
             "timings_ms": trace.timings_ms,
-            "total_ms": round(seconds * 1000, 3),
+            "total_ms": round(seconds * 1_000_000) / 1000,
         }
         if self._lines is not None:
             self._lines.write(number, "request", fields)
         else:
             self._log.log(number, "request", **fields)
+
+    def _declare(self, route: str, status: int) -> tuple[SumTally, HistogramTally]:
+        """Put the series of a route and a status in place: looking labels up at each request is not cheap."""
+        registry, metrics = self._metrics.registry, self._metrics
+        counter = registry.counter(metrics.requests.labels(route, str(status)))
+        histogram = registry.histogram(metrics.request_seconds.labels(route))
+        self._series[route, status] = counter, histogram
+        return counter, histogram

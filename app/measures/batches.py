@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter, Gauge, Histogram
 
 from app.measures.buckets import PACKAGE, ROWS, SECONDS
-from app.tally import CounterTally, HistogramTally, Tallies
+from app.tally import HistogramTally, SumTally, Tallies
 
 CACHED = ("hit", "shared", "miss")
 DROPS = ("cancelled", "expired", "shed")
@@ -25,7 +25,7 @@ class ModelSeries:
     real_cells: Counter
     padding_cells: Counter
     last_inference: Gauge
-    answered: dict[str, CounterTally] = field(default_factory=dict)
+    answered: dict[str, SumTally] = field(default_factory=dict)
     """Of texts, by task; ``Metrics.answered`` fills it."""
 
 

@@ -100,6 +100,8 @@ class Admission:
         self._patience = patience
         self._shed = shed
         self._took_s = self._shares_s = 0.0
+        self._stretch = 1.0
+        """How many times as long as the shares of their rows batches take: of their sums, since a wait is a sum."""
         self._batch_s = 0.0
         self._batches = 0
         self._narrow_since: float | None = None
@@ -122,20 +124,16 @@ class Admission:
             took_s = min(max(seconds, rule_s / _HELD_UP), rule_s * _HELD_UP)
             self._took_s = _MEMORY * self._took_s + (1 - _MEMORY) * took_s
             self._shares_s = _MEMORY * self._shares_s + (1 - _MEMORY) * forecast_s
-
-    @property
-    def _stretch(self) -> float:
-        """How many times as long as the shares of their rows batches take: of their sums, since a wait is a sum."""
-        return self._took_s / self._shares_s if self._shares_s else 1.0
+            self._stretch = self._took_s / self._shares_s
 
     def wait_s(self, before_s: float, *, busy: bool) -> float:
         """Return the forecast wait behind so many thread-seconds of shares; half a batch more where all are busy."""
         return before_s * self._stretch / self._threads + (self._batch_s / 2 if busy else 0.0)
 
-    def accept(self, cost_s: float, wait_s: float, now: float) -> None:
-        """Count interactive work that joined the queue, where it is forecast to wait so long."""
+    def accept(self, cost_s: float, wait_s: float, now: float, requests: int = 1) -> None:
+        """Count interactive work that joined the queue, where the last of it is forecast to wait so long."""
         self._work.add(cost_s * self._stretch / self._threads, now)
-        self._accepted.add(1.0, now)
+        self._accepted.add(requests, now)
         grown_s = wait_s - self._usual.add(wait_s, now)
         waits = wait_s > self._patience.overload_wait_s and grown_s > _GROWN_S
         if waits and self._narrow_since is None and self._work.at(now) > _TOO_MUCH:
@@ -162,9 +160,9 @@ class Admission:
             self._narrow_since = now if self._narrow_since is None else self._narrow_since
             raise too_long(wait_s, limit_s, "accepted now")
 
-    def refused(self, now: float) -> None:
-        """Count a refusal."""
-        self._refused.add(1.0, now)
+    def refused(self, now: float, requests: int = 1) -> None:
+        """Count refusals."""
+        self._refused.add(requests, now)
 
     def _is_narrow(self, now: float) -> bool:
         since = self._narrow_since
@@ -184,8 +182,10 @@ class Admission:
 
         Where there is no queue it is tried: a forecast that is wrong mends only by what runs.
         """
+        if wait_s <= 0:
+            return
         needs_s = wait_s + cost_s * self._stretch / self._threads
-        if wait_s > 0 and needs_s > timeout_s:
+        if needs_s > timeout_s:
             raise too_long(needs_s, timeout_s, "that this request may take")
 
 

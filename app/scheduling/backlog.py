@@ -2,8 +2,13 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Hashable
+from operator import attrgetter
 
 from app.scheduling.job import Job, Row
+
+by_length = attrgetter("length", "order")
+"""The order of the rows in a lane."""
+_by_due = attrgetter("job.due", "order")
 
 _FEW = 8
 """So many rows of one job and more are sorted in, not put to their places one by one."""
@@ -72,12 +77,3 @@ class Backlog:
         if not self.due or self.due[-1].job.due <= when:
             return self.cost_s
         return self.cost_s * bisect_left(self.due, (when, 0), key=_by_due) / len(self.due)
-
-
-def by_length(row: Row) -> tuple[int, int]:
-    """Return the order of the rows in a lane."""
-    return row.length, row.order
-
-
-def _by_due(row: Row) -> tuple[float, int]:
-    return row.job.due, row.order

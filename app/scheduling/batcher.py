@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, SluiceError, WaitTooLong
 from app.scheduling.admission import Admission, Patience, overloaded
@@ -19,11 +20,24 @@ from app.scheduling.places import Places
 from app.scheduling.policy import PATIENCE_S, PRIORITIES, Budget, Priority, due
 from app.scheduling.queue import Waiting
 from app.scheduling.runner import Runner
-from app.scheduling.ticket import Answer, Answers, Batch, Lane, Observer, Ticket, fail, ticket_of
+from app.scheduling.ticket import Answer, Answers, Batch, Lane, Observer, Ticket, Wait, fail, ticket_of
 from app.scheduling.watchdog import Watchdog
 
 _STANDS_S = 0.001
-"""A refusal holds for so long for all who are in no more of a hurry: under overload it is most of what is decided."""
+"""A refusal holds for so long for all who are in no more of a hurry: under overload it is most of what is decided.
+
+So does it that nobody is refused, as long as the queue is short.
+"""
+
+
+@dataclass(slots=True)
+class _Joined:
+    """Interactive work that joined the queue in this turn of the event loop."""
+
+    requests: int = 0
+    cost_s: float = 0.0
+    wait_s: float = 0.0
+    """How long the last of it was forecast to wait."""
 
 
 class Batcher:
@@ -52,8 +66,12 @@ class Batcher:
         self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs, places)
         self._admission = Admission(threads, patience or Patience(), self._shed)
         self._lag = Lag()
-        self._refusal = WaitTooLong()
-        self._refusing_until = 0.0
+        self._verdict: WaitTooLong | None = None
+        """The refusal that holds until ``_stands_until``, ``None`` where nobody is refused."""
+        self._stands_until = 0.0
+        self._repeats = 0
+        """How many it refused beside the first, and nobody has counted yet."""
+        self._joined = _Joined()
         self._observer = observer
         self._clock = clock
         self._runner = Runner(
@@ -110,32 +128,43 @@ class Batcher:
             now + timeout_s,
             priority=priority,
             future=self._loop.create_future(),
-            answers=Answers([()] * len(rows), now, 0.0, 0.0),
+            answers=Answers([()] * len(rows), now),
             left=len(rows),
-            wait_s=0.0,
         )
         ticket.rows = [Row(ticket, at, ids) for at, ids in enumerate(rows)]
         cost_s = self._admit(ticket, timeout_s, now)
         self._waiting.put(ticket, now)
         if priority == "interactive":
-            self._admission.accept(cost_s, ticket.wait_s, now)
-        self._wake_soon()
+            self._joined.requests += 1
+            self._joined.cost_s += cost_s
+            self._joined.wait_s = ticket.wait_s
+        if not self._waking:
+            self._wake_soon(self._loop)
         ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
         return ticket
 
     def refuse_unless_soon(self, timeout_s: float, priority: Priority = "interactive") -> None:
         """Raise ``WaitTooLong`` where whatever a request is about would wait too long: before it is read at all."""
         now = self._clock()
-        if now < self._refusing_until and priority == "interactive" and timeout_s >= PATIENCE_S:
-            self._admission.refused(now)
-            raise self._refusal.with_traceback(None)
+        usual = priority == "interactive" and timeout_s >= PATIENCE_S
+        if usual and now < self._stands_until:
+            if self._verdict is not None:
+                self._repeats += 1
+                raise self._verdict.with_traceback(None)
+            if self._waiting.is_short:
+                return
         wait_s = self._wait_s(priority, due(now, now + timeout_s))
         self._admission.refuse_late(wait_s, 0.0, timeout_s)
+        if self._repeats:
+            self._admission.refused(now, self._repeats)
+            self._repeats = 0
+        if usual:
+            self._verdict, self._stands_until = None, now + _STANDS_S
         try:
             self._refuse_wait(priority, wait_s, now)
         except WaitTooLong as refusal:
-            if timeout_s >= PATIENCE_S:
-                self._refusal, self._refusing_until = refusal, now + _STANDS_S
+            if usual:
+                self._verdict = refusal
             raise
 
     def withdraw(self, ticket: Ticket) -> None:
@@ -156,47 +185,45 @@ class Batcher:
         """Return the thread-seconds that a ticket is forecast to take, and refuse it where it would wait too long."""
         cost_s = self._waiting.price(ticket)
         ticket.wait_s = self._wait_s(ticket.priority, due(now, ticket.deadline))
-        self._refuse_wait(ticket.priority, ticket.wait_s, now)
-        self._admission.refuse_late(ticket.wait_s, cost_s, timeout_s)
+        if ticket.wait_s > 0:
+            self._refuse_wait(ticket.priority, ticket.wait_s, now)
+            self._admission.refuse_late(ticket.wait_s, cost_s, timeout_s)
         return cost_s
 
     def _refuse_wait(self, priority: Priority, wait_s: float, now: float) -> None:
-        if priority == "interactive":
-            lag_s = self._lag.now_s()  # asked of each request: that keeps the measuring up
-            if not self._waiting.is_short:
-                self._admission.refuse_wait(wait_s, now, lag_s)
+        if priority == "interactive" and not self._waiting.is_short:
+            self._admission.refuse_wait(wait_s, now, self._lag.now_s())
 
     def _wait_s(self, priority: Priority, when: float) -> float:
         return self._admission.wait_s(self._waiting.cost_before_s(priority, when), busy=self._waiting.busy)
 
-    def _wake_soon(self) -> None:
+    def _wake_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have what waits run at the end of this turn of the event loop, once for all that was submitted in it.
 
         Requests that arrive together then run together: a thread that is woken by the first of them would take it
         alone, at twice the cost a row and with a change of threads for each.
         """
-        if not self._waking and self._loop is not None:
-            self._waking = True
-            self._loop.call_soon(self._wake)
+        self._waking = True
+        self._lag.now_s()  # asked in each turn in which something came: that keeps the measuring up
+        loop.call_soon(self._wake)
 
     def _wake(self) -> None:
         self._waking = False
+        joined, self._joined = self._joined, _Joined()
+        if joined.requests:
+            self._admission.accept(joined.cost_s, joined.wait_s, self._clock(), joined.requests)
         self._runner.run_what_waits()
 
     def done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
         """Give the answers of a batch to the jobs of its rows."""
+        waits: list[Wait] = []
         for row, answer in zip(rows, answers, strict=True):
             ticket = ticket_of(row)
-            whole = ticket.answers
-            whole.rows[row.index] = answer
-            if not whole.started:
-                self._observer.waited(ticket.wait_s, batch.started - whole.submitted)
-            whole.started = min(whole.started or batch.started, batch.started)
-            whole.ended = max(whole.ended, batch.ended)
-            ticket.left -= 1
-            if not ticket.left and not ticket.future.done():
-                ticket.future.set_result(whole)
-        shares_s = sum(row.cost_s for row in rows)
+            if not ticket.answers.started:
+                waits.append((ticket.wait_s, batch.started - ticket.answers.submitted))
+            ticket.take(row.index, answer, batch)
+        self._observer.waited(waits)
+        shares_s = sum([row.cost_s for row in rows])
         self._admission.ran(batch.ended - batch.started, shares_s, crowded=not self._waiting.is_short)
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)

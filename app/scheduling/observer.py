@@ -1,6 +1,6 @@
 """Counts what the batcher, the decoder and the watchdog do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -9,7 +9,7 @@ from app.metrics import Metrics
 from app.runtime.roster import Writer
 from app.scheduling.crew import Stepped
 from app.scheduling.policy import PRIORITIES, Priority
-from app.scheduling.ticket import Batch
+from app.scheduling.ticket import Batch, Wait
 from app.scheduling.watchdog import Work
 from app.tasks.generate import Summary
 
@@ -51,9 +51,9 @@ class BatchObserver:
         for priority, wait_s in seconds.items():
             self._waits[priority].set(wait_s)
 
-    def waited(self, forecast_s: float, seconds: float) -> None:
-        """Count by how much a wait was misjudged."""
-        self._wait_errors.observe(abs(seconds - forecast_s))
+    def waited(self, waits: Sequence[Wait]) -> None:
+        """Count by how much each wait was misjudged."""
+        self._wait_errors.observe_all([abs(seconds - forecast_s) for forecast_s, seconds in waits])
 
 
 class CacheObserver:

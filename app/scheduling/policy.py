@@ -42,16 +42,16 @@ class Budget:
         """Return how wide each of ``rows`` rows runs, of ``tokens`` tokens in all: as the longest, or their mean."""
         return rung(longest) if self.joining == "padded" else -(-tokens // rows)
 
-    def allows(self, rows: int, longest: int, tokens: int) -> bool:
-        """Tell whether ``rows`` rows of ``tokens`` tokens in all, the longest of ``longest``, may run together."""
+    def allows(self, rows: int, width: int, tokens: int) -> bool:
+        """Tell whether ``rows`` rows of ``tokens`` tokens in all may run together, each ``width`` wide."""
         if self.joining == "alone":
             return rows == 1
-        cells = rows * rung(longest) if self.joining == "padded" else tokens
+        cells = rows * width if self.joining == "padded" else tokens
         return rows <= self.max_rows and cells <= self.max_cells and cells - tokens <= self.max_padding_share * cells
 
     def full_rows(self, width: int) -> int:
         """Return how many rows of one width may run together."""
-        return max(1, min(self.max_rows, self.max_cells // width))
+        return min(self.max_rows, self.max_cells // width) or 1
 
 
 def due(arrived: float, deadline: float) -> float:
@@ -93,9 +93,10 @@ def neighbours(
             length = lengths[low - 1] if below else lengths[high]
             most = longest if below else length
             rows = high - low + 1
-            if not budget.allows(rows, most, tokens + length):
+            width = budget.width(rows, most, tokens + length)
+            if not budget.allows(rows, width, tokens + length):
                 continue
-            took = seconds(rows, budget.width(rows, most, tokens + length)) if seconds else 0.0
+            took = seconds(rows, width) if seconds else 0.0
             if seconds and (took > within_s or took - takes > seconds(1, rung(length))):
                 continue
             low, high = (low - 1, high) if below else (low, high + 1)

@@ -23,7 +23,7 @@ from app.scheduling.backlog import Backlog, by_length
 from app.scheduling.estimate import RunCosts
 from app.scheduling.job import Job, Row
 from app.scheduling.places import Places
-from app.scheduling.policy import BATCH_TURN, PRIORITIES, Budget, Joining, Priority, due, neighbours, turn
+from app.scheduling.policy import BATCH_TURN, Budget, Joining, Priority, due, neighbours, turn
 
 _SHORT_ABOUT_S = 1.0
 """How long after the last short row came a thread is still kept free of long ones."""
@@ -57,8 +57,10 @@ class Waiting:
         self._places = places
         self._asking = threads if places is None else max(threads, places.cores)
         self._costs = costs or RunCosts()
-        self._changed = threading.Condition()
-        self._classes: dict[Priority, Backlog] = {priority: Backlog() for priority in PRIORITIES}
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._interactive, self._batch = Backlog(), Backlog()
+        self._classes: dict[Priority, Backlog] = {"interactive": self._interactive, "batch": self._batch}
         self._passed = 0
         self._orders = 0
         self._idle = 0
@@ -70,12 +72,12 @@ class Waiting:
     @property
     def rows(self) -> int:
         """Rows waiting."""
-        return sum(len(each.due) for each in self._classes.values())
+        return len(self._interactive.due) + len(self._batch.due)
 
     @property
     def tokens(self) -> int:
         """Tokens waiting."""
-        return sum(each.tokens for each in self._classes.values())
+        return self._interactive.tokens + self._batch.tokens
 
     @property
     def asking(self) -> int:
@@ -85,7 +87,7 @@ class Waiting:
     @property
     def is_short(self) -> bool:
         """Whether the interactive work that waits is, in full batches, no more than one a thread."""
-        return self._classes["interactive"].batches <= self._threads
+        return self._interactive.batches <= self._threads
 
     @property
     def busy(self) -> bool:
@@ -98,8 +100,8 @@ class Waiting:
         A job larger than the whole bound is taken when nothing waits, or it could never be. The class ``batch`` fills
         at most half of the bound, so that interactive work always finds room.
         """
-        tokens = sum(row.length for row in job.rows)
-        with self._changed:
+        tokens = sum([row.length for row in job.rows])
+        with self._lock:
             self._refuse_beyond_bound(job.priority, tokens)
             job.due = due(now, job.deadline)
             for row in job.rows:
@@ -114,14 +116,16 @@ class Waiting:
 
         It is nothing until enough has run: a wrong price would stay in the queue with its rows.
         """
-        by_width: dict[int, tuple[float, float]] = {}
+        cost = self._costs.of(job.lane) if self._costs.learnt else None
+        alone = joining_of(job.lane) == "alone"
         total_s = 0.0
         for row in job.rows:
             width = rung(row.length)
-            if width not in by_width:
-                by_width[width] = self._share_of(job.lane, width)
-            row.cost_s, row.share = by_width[width]
-            total_s += row.cost_s
+            rows = 1 if alone else self._budget.full_rows(width)
+            row.share = 1 / rows
+            if cost is not None:
+                row.cost_s = cost.seconds(rows, width) / rows
+                total_s += row.cost_s
         return total_s
 
     def cost_before_s(self, priority: Priority, when: float) -> float:
@@ -129,21 +133,22 @@ class Waiting:
 
         Of the other class that is what its turns come to: of interactive work, all of it.
         """
-        with self._changed:
+        with self._lock:
             mine = self._classes[priority].cost_before_s(when)
             if priority == "batch":
-                return mine + self._classes["interactive"].cost_s
-            return mine + min(self._classes["batch"].cost_s, mine / (BATCH_TURN - 1))
+                return mine + self._interactive.cost_s
+            other = self._batch.cost_s
+            return mine + min(other, mine / (BATCH_TURN - 1)) if other else mine
 
     def wake(self) -> None:
         """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
-        with self._changed:
+        with self._lock:
             may_run = max(0, self._threads - self._runs) + self._may_borrow()
             self._changed.notify(min(self.rows, may_run))
 
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""
-        with self._changed:
+        with self._lock:
             return sum(self._classes[job.priority].forget(row) for row in job.rows)
 
     def shed(self, keep_s: float) -> list[Job]:
@@ -151,8 +156,8 @@ class Waiting:
 
         A job of which a row runs already, or has run, stays.
         """
-        with self._changed:
-            mine = self._classes["interactive"]
+        with self._lock:
+            mine = self._interactive
             waiting = Counter(row.job for row in mine.due)
             gone: list[Job] = []
             for job in reversed(waiting):  # in the order in which their first rows are due
@@ -170,7 +175,7 @@ class Waiting:
         Both are taken off the queue; both are empty where nothing waits that this thread may run. What is to run is
         given back to ``ran``.
         """
-        with self._changed:
+        with self._lock:
             return self._take(now)
 
     def take_lone(self, now: float, allowed: Callable[[Row], bool]) -> Row | None:
@@ -178,7 +183,7 @@ class Waiting:
 
         It is given back to ``ran``.
         """
-        with self._changed:
+        with self._lock:
             if self._runs or self.rows != 1:
                 return None
             mine = next(each for each in self._classes.values() if each.due)
@@ -192,7 +197,7 @@ class Waiting:
 
     def wait(self, clock: Callable[[], float]) -> tuple[list[Row], list[Row]] | None:
         """Block until there is something to take and return it; ``None`` once the queue is closed."""
-        with self._changed:
+        with self._lock:
             self._idle += 1
             try:
                 while True:
@@ -207,15 +212,15 @@ class Waiting:
 
     def ran(self, rows: list[Row]) -> None:
         """Say that a batch has run: a thread that is kept free of long rows may take one now."""
-        with self._changed:
+        with self._lock:
             self._count_runs(-1)
-            if any(map(self._is_long, rows)):
+            if self._has_long(rows):
                 self._long_runs -= 1
                 self._changed.notify()
 
     def close(self) -> list[Row]:
         """Let every waiting thread go; return the rows that will never run."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             left = [row for each in self._classes.values() for row in each.due]
             for row in left:
@@ -247,7 +252,7 @@ class Waiting:
         taken = mine.take(job.lane, start + low, start + high)
         rows = [row for row in taken if row.job.deadline > now]
         self._count_runs(bool(rows))
-        self._long_runs += any(map(self._is_long, rows))
+        self._long_runs += self._has_long(rows)
         return rows, [row for row in taken if row.job.deadline <= now]
 
     def _count_runs(self, more: int) -> None:
@@ -299,12 +304,11 @@ class Waiting:
             return rows[0] if rows else None
         return next((row for row in rows[:_LOOK_PAST] if not self._is_long(row)), None)
 
+    def _has_long(self, rows: list[Row]) -> bool:
+        return max([row.length for row in rows], default=0) > self._budget.max_cells // 2
+
     def _is_long(self, row: Row) -> bool:
         return row.length > self._budget.max_cells // 2
-
-    def _share_of(self, lane: Hashable, width: int) -> tuple[float, float]:
-        rows = 1 if joining_of(lane) == "alone" else self._budget.full_rows(width)
-        return self._costs.seconds(lane, rows, width) / rows * self._costs.learnt, 1 / rows
 
     def _share(self, lane: Hashable) -> Budget:
         """Return the budget of a lane, cut so that other idle threads get their part of a short queue."""

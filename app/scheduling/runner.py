@@ -146,7 +146,8 @@ class Runner:
 
     def _run_all(self, post: _Post) -> None:
         while post.todo:
-            rows = [row for row in post.todo.popleft() if row.job.deadline > self._clock()]
+            now = self._clock()
+            rows = [row for row in post.todo.popleft() if row.job.deadline > now]
             if rows:
                 self._run(post, rows)
         post.hangs = 0
@@ -181,7 +182,7 @@ class Runner:
     ) -> Batch:
         ended = self._clock()
         width, cells = size
-        tokens = sum(row.length for row in rows)
+        tokens = sum([row.length for row in rows])
         forecast_s = self._costs.seconds(lane, len(rows), width)
         self._costs.observe(lane, len(rows), width, ended - started)
         return Batch(lane, len(rows), tokens, cells, started, ended, forecast_s, inline)
@@ -217,10 +218,11 @@ class Runner:
 
 def _size(lane: Lane, rows: list[Row]) -> tuple[int, int]:
     """Return how wide each row of a batch runs, as the longest or the mean where they are not padded, and its cells."""
-    tokens = sum(row.length for row in rows)
+    lengths = [row.length for row in rows]
     if joining_of(lane) != "padded":
+        tokens = sum(lengths)
         return -(-tokens // len(rows)), tokens
-    width = rung(max(row.length for row in rows))
+    width = rung(max(lengths))
     return width, len(rows) * width
 
 

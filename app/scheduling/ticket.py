@@ -12,6 +12,8 @@ from app.scheduling.policy import Priority
 
 Answer = tuple[npt.NDArray[Any], ...]
 """One row's arrays: one for each output of its lane."""
+Wait = tuple[float, float]
+"""The seconds that a request was forecast to wait for its first batch, and those that it did."""
 
 
 class Lane(Hashable, Protocol):
@@ -69,8 +71,8 @@ class Observer(Protocol):
     def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
         """So long would wait what comes now, by class; and so late is the event loop that reads it."""
 
-    def waited(self, forecast_s: float, seconds: float) -> None:
-        """Count a request that waited so long for its first batch, and was forecast to wait ``forecast_s``."""
+    def waited(self, waits: Sequence[Wait]) -> None:
+        """Count requests by how long they waited for their first batch, and were forecast to."""
 
 
 @dataclass(slots=True)
@@ -79,8 +81,8 @@ class Answers:
 
     rows: list[Answer]
     submitted: float
-    started: float
-    ended: float
+    started: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -90,9 +92,20 @@ class Ticket(Job):
     future: asyncio.Future[Answers] = field(kw_only=True)
     answers: Answers = field(kw_only=True)
     left: int = field(kw_only=True)
-    wait_s: float = field(kw_only=True)
+    wait_s: float = field(kw_only=True, default=0.0)
     """How long it was forecast to wait."""
     alarm: asyncio.TimerHandle = field(init=False)
+
+    def take(self, index: int, answer: Answer, batch: Batch) -> None:
+        """Take the answer to one of its rows; the last one makes the future done."""
+        whole = self.answers
+        whole.rows[index] = answer
+        if not whole.started or batch.started < whole.started:
+            whole.started = batch.started
+        whole.ended = max(whole.ended, batch.ended)
+        self.left -= 1
+        if not self.left and not self.future.done():
+            self.future.set_result(whole)
 
 
 def ticket_of(row: Row) -> Ticket:

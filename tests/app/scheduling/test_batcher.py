@@ -19,7 +19,7 @@ from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.inline import Inline
 from app.scheduling.policy import Budget, Priority
-from app.scheduling.ticket import Answer, Batch, Ticket
+from app.scheduling.ticket import Answer, Batch, Ticket, Wait
 from app.scheduling.watchdog import Watchdog
 
 Ids = npt.NDArray[np.int64]
@@ -91,8 +91,8 @@ class Counts:
     def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
         self.forecasts, self.lag_s = dict(seconds), lag_s
 
-    def waited(self, forecast_s: float, seconds: float) -> None:
-        self.waits_seen.append((forecast_s, seconds))
+    def waited(self, waits: Sequence[Wait]) -> None:
+        self.waits_seen += waits
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from app.scheduling.estimate import RunCosts
 from app.scheduling.job import Job, Row
 from app.scheduling.policy import Budget, Priority, neighbours
 from app.scheduling.queue import Waiting
-from app.scheduling.ticket import Answer, Batch
+from app.scheduling.ticket import Answer, Batch, Wait
 from app.scheduling.watchdog import Watchdog, Work
 from tests.endless import DAYS, endless
 from tests.graphs import IN, LSTM, RUNNING_SUM, graph, lstm, running_sum, tensor_package
@@ -114,7 +114,7 @@ class Runs:
     def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
         """Do nothing."""
 
-    def waited(self, forecast_s: float, seconds: float) -> None:
+    def waited(self, waits: Sequence[Wait]) -> None:
         """Do nothing."""
 
 

@@ -63,4 +63,5 @@ def test_no_batch_exceeds_its_budget(
     for low_more, high_more in ((low - 1, high), (low, high + 1)):
         if low_more >= 0 and high_more <= len(lengths):
             more = lengths[low_more:high_more]
-            assert not budget.allows(len(more), max(more), sum(more)), "a neighbour that the budget allows was left out"
+            width = budget.width(len(more), max(more), sum(more))
+            assert not budget.allows(len(more), width, sum(more)), "a neighbour that the budget allows was left out"
