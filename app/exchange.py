@@ -82,6 +82,11 @@ class Timings:
     queue: float = 0.0
     infer: float = 0.0
 
+    def join(self, queue: float, infer: float) -> None:
+        """Take in the times of one model's texts; what runs side by side takes as long as the longest."""
+        self.queue = max(self.queue, queue)
+        self.infer = max(self.infer, infer)
+
 
 @dataclass(slots=True)
 class Reply:

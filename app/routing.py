@@ -59,10 +59,11 @@ class Router:
         return Route(model, language, alias)
 
     def _default(self, task: Task, language: str | None, version: Version | None, key: str) -> Pick:
-        served = self._registry.languages(task)
-        if not served:
-            raise ModelNotFound(f"no model for {task} is here; GET /v1/models lists those that are")
-        found = self._registry.default(task, language or served[0], key)
+        wanted = language or next(iter(self._registry.languages(task)), "")
+        found = self._registry.default(task, wanted, key)
         if found is None:
+            served = self._registry.languages(task)
+            if not served:
+                raise ModelNotFound(f"no model for {task} is here; GET /v1/models lists those that are")
             raise UnsupportedLanguage(f"the text's language is {language!r}; expected one of {served}")
         return found if version is None else self._registry.pick(task, found.model.name, version, key)

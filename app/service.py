@@ -83,6 +83,7 @@ class Service:
         self._failing = False
         self._drained_at = float("inf")
         self._settings = settings
+        self._timeout_s = settings.timeout_ms / 1000
         self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
         self._shadows = shadows
@@ -131,7 +132,7 @@ class Service:
 
     def refuse_unless_soon(self, haste: Haste) -> None:
         """Raise ``WaitTooLong`` where a prediction would wait too long, whatever it is about."""
-        self._batcher.refuse_unless_soon(self._left_s(haste), haste.priority)
+        self._batcher.refuse_unless_soon(haste.left_s(self._timeout_s), haste.priority)
 
     async def answer(self, task: Task, query: Query) -> Reply:
         """Return every text's answer or error; ``RequestError`` where the whole request is refused."""
@@ -176,7 +177,8 @@ class Service:
         if query.allowance is not None:
             query.allowance.take("items", len(items))
             query.allowance.take("tokens", sum(map(len, rows)))
-        ticket = self._batcher.enqueue(model.plain, rows, self._left_s(query.haste), priority=query.haste.priority)
+        left_s = query.haste.left_s(self._timeout_s)
+        ticket = self._batcher.enqueue(model.plain, rows, left_s, priority=query.haste.priority)
         return Job(task, query, model, items, ticket, spent)
 
     def finish(self, job: Job) -> Reply:
@@ -191,17 +193,19 @@ class Service:
         """Give a job's ticket back: it is finished, or nobody waits for it any more."""
         self._batcher.withdraw(job.ticket)
 
-    def _left_s(self, haste: Haste) -> float:
-        return haste.left_s(self._settings.timeout_ms / 1000)
-
     def _plain_items(self, task: Task, query: Query) -> list[_Item] | None:
         """Return the items where one model answers all of them, ``None`` where not, or where one has an error."""
+        items: list[_Item] = []
         try:
             named = self._named(task, query)
-            items = [self._item(task, query, named, index, text) for index, text in enumerate(query.texts)]
+            for index, text in enumerate(query.texts):
+                item = self._item(task, query, named, index, text)
+                if items and item.model is not items[0].model:
+                    return None
+                items.append(item)
         except (ItemError, RequestError):
             return None
-        return items if all(item.model is items[0].model for item in items) else None
+        return items
 
     def _named(self, task: Task, query: Query) -> Pick | None:
         return self.registry.pick(task, query.model, query.version, query.key) if query.model is not None else None
@@ -238,12 +242,17 @@ class Service:
     def _collect(self, task: Task, query: Query, items: list[_Item], answers: Answers, reply: Reply) -> None:
         """Add the results of one model's items to a reply, and count them."""
         model = items[0].model
-        self._observe_job(model, answers, reply.timings)
-        at = iter(answers.rows)
+        queued = max(0.0, answers.started - answers.submitted)
+        self.metrics.of_model(model.name, model.version).queue_seconds.observe(queued)
+        reply.timings.join(queued, answers.ended - answers.started)
+        start = 0
         for item in items:
-            reply.results.append(_result(item, query, [next(at) for _ in _all_tokens(item)]))
+            end = start + 1 + len(item.parts)
+            reply.results.append(_result(item, query, answers.rows[start:end]))
+            start = end
         self.metrics.answered(model.name, model.version, task).inc(len(items))
-        self.metrics.count_aliases(model.name, model.version, [item.alias for item in items])
+        if aliases := [item.alias for item in items if item.alias is not None]:
+            self.metrics.count_aliases(model.name, model.version, aliases)
         if self.phase == "ready":
             self._shadows.consider(task, query, reply.results[-len(items) :], answers)
 
@@ -260,7 +269,7 @@ class Service:
                 return
 
     async def _submit(self, query: Query, lane: GraphLane, rows: list[Ids]) -> Answers:
-        timeout_s = _PATIENCE_S if query.patient else self._left_s(query.haste)
+        timeout_s = _PATIENCE_S if query.patient else query.haste.left_s(self._timeout_s)
         while True:
             try:
                 return await self._batcher.submit(lane, rows, timeout_s, priority=query.haste.priority)
@@ -306,12 +315,6 @@ class Service:
         for item, own in zip(items, spans, strict=True):
             item.parts = [(span, tokens) for span, tokens in ((span, next(cut)) for span in own) if tokens.known]
 
-    def _observe_job(self, model: Classifier, answers: Answers, timings: Timings) -> None:
-        queued = max(0.0, answers.started - answers.submitted)
-        self.metrics.of_model(model.name, model.version).queue_seconds.observe(queued)
-        timings.queue = max(timings.queue, queued)
-        timings.infer = max(timings.infer, answers.ended - answers.started)
-
     def _fail(self, reply: Reply, task: Task, model: Model | None, failure: Failure) -> None:
         reply.failures.append(failure)
         labels = (model.name, model.version) if model else (NO_MODEL, NO_MODEL)
@@ -323,14 +326,16 @@ def _all_tokens(item: _Item) -> list[Tokens]:
 
 
 def _result(item: _Item, query: Query, answers: list[Answer]) -> Result:
-    labels, temperature = item.model.manifest.labels, item.model.temperature
-    whole, *parts = (classified(answer[0], labels, temperature) for answer in answers)
-    tokens = _all_tokens(item)[0]
+    model, tokens = item.model, item.tokens
+    if tokens is None:
+        raise RuntimeError("This is a bug: an answer to a text that was not cut")
+    labels = model.manifest.labels
+    whole, *parts = [classified(answer[0], labels, model.temperature) for answer in answers]
     result = Result(
         index=item.index,
         text=item.text,
-        model=item.model.package.name,
-        version=item.model.package.version,
+        model=model.name,
+        version=model.manifest.version,
         language=item.language,
         tokens=len(tokens.ids),
         truncated=tokens.truncated,

@@ -7,8 +7,7 @@ and this module none of its own.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import orjson
 import structlog
@@ -59,11 +58,12 @@ class Express:
         self._access = access
         self._ledger = ledger
         self._max_body_bytes = min(max_body_bytes, MAX_BODY_BYTES)
-        self._tasks = {path_of(task).encode("ascii"): task for task in CLASSIFYING}
+        self._tasks = {path_of(task): task for task in CLASSIFYING}
+        self._paths = frozenset(path.encode("ascii") for path in self._tasks)
 
     def serves(self, path: bytes) -> bool:
         """Tell whether requests of the method POST to this path, as it came, may be plain."""
-        return path in self._tasks
+        return path in self._paths
 
     def begin(self, scope: Scope, body: bytes, write: Write) -> "Parcel | None":
         """Start on a whole request and return it under way, which will ``write`` once; ``None`` where it is not plain.
@@ -83,10 +83,9 @@ class Express:
             return self._refused(error, scope["path"], trace, write)
         except RequestError:
             return None
-        task = self._tasks[scope["path"].encode("ascii")]
         trace.items = len(asked.inputs)
         try:
-            job = self._service.start(task, query_of(asked, trace))
+            job = self._service.start(self._tasks[scope["path"]], query_of(asked, trace))
         except RequestError as error:
             return self._refused(error, scope["path"], trace, write)
         if job is None:
@@ -155,19 +154,15 @@ class Parcel:
             self._ledger.close("POST", self._path, CLIENT_CLOSED, self._trace)
             return
         try:
-            body = answered(self._service.finish(job), self._trace)
+            content = answered(self._service.finish(job), self._trace)
         except RequestError as error:
             self.respond(refuse(error, self._trace))
         except Exception:
             log.exception("internal_error", request_id=self._trace.request_id, path=self._path)
             self.respond(refuse(fault(), self._trace))
         else:
-            self.send(200, (), body)
-
-    def send(self, status: int, headers: Headers, content: Mapping[str, Any]) -> None:
-        """Send a JSON answer."""
-        body = orjson.dumps(content)
-        self._send(status, (*headers, (b"content-length", b"%d" % len(body)), _CONTENT_TYPE), body)
+            body = orjson.dumps(content)
+            self._send(200, ((b"content-length", b"%d" % len(body)), _CONTENT_TYPE), body)
 
     def _named(self, headers: Headers) -> Headers:
         """Add what every answer says of its request and its caller."""
@@ -183,7 +178,7 @@ class Parcel:
 
 def _is_plain(headers: dict[bytes, bytes], given: list[tuple[bytes, bytes]]) -> bool:
     return (
-        headers.keys() <= PLAIN_HEADERS
+        PLAIN_HEADERS.issuperset(headers)
         and len(headers) == len(given)  # of a header given twice the routes may read the other
         and headers.get(b"content-type") in _JSON
     )

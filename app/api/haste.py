@@ -36,9 +36,9 @@ PARAMETERS: list[dict[str, Any]] = [
 
 def haste_of(headers: Mapping[bytes, bytes]) -> Haste:
     """Return what the headers say; ``InvalidRequest`` names the one that says it wrongly. Time counts from now."""
-    timeout, priority = headers.get(TIMEOUT), headers.get(PRIORITY)
-    if timeout is None and priority is None:
+    if TIMEOUT not in headers and PRIORITY not in headers:
         return UNHURRIED
+    timeout, priority = headers.get(TIMEOUT), headers.get(PRIORITY)
     until = None if timeout is None else time.monotonic() + _timeout_ms(timeout) / 1000
     for known in PRIORITIES:
         if priority is None or priority.strip() == known.encode("ascii"):

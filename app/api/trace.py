@@ -59,5 +59,7 @@ def trace_of(scope: MutableMapping[str, Any]) -> Trace:
 
 def request_id(headers: Mapping[bytes, bytes]) -> str:
     """Return the id that the caller gave its request, where it is one, or a new one."""
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if REQUEST_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
+    given = headers.get(b"x-request-id")
+    if given is not None and REQUEST_ID.fullmatch(shown := given.decode("latin-1")):
+        return shown
+    return f"{_ids.getrandbits(128):032x}"

@@ -5,16 +5,13 @@ while it is under way, where Uvicorn keeps the cycle of an ASGI request, and is 
 their ordinary way, from their first byte on.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api.express import Express, Headers, Parcel
 from app.api.pace import Pace
-
-if TYPE_CHECKING:
-    from starlette.types import Scope
 
 log = structlog.get_logger("sluice.request")
 
@@ -91,7 +88,7 @@ class Wire(HttpToolsProtocol):
         exchange = _Exchange(self, keep_alive=self.parser.should_keep_alive())
         self.scope["path"] = self.url.decode("ascii")
         try:
-            exchange.parcel = self._express.begin(cast("Scope", self.scope), body, exchange.write)
+            exchange.parcel = self._express.begin(self.scope, body, exchange.write)  # type: ignore[arg-type]
         except Exception:
             log.exception("express_failed")  # this is a bug, and the routes may do better
             return False
@@ -99,7 +96,7 @@ class Wire(HttpToolsProtocol):
             return False
         if not exchange.response_complete:
             self._exchange = exchange
-            self.cycle = cast("RequestResponseCycle", exchange)
+            self.cycle = exchange  # type: ignore[assignment]
         elif exchange.parcel.turned_away:
             self._rest()
         return True

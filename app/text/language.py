@@ -11,6 +11,7 @@ _SCRIPTS = {
     "zh": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"),
     "en": re.compile(r"[A-Za-z\u00c0-\u024f\uff21-\uff3a\uff41-\uff5a]"),
 }
+_LATIN = _SCRIPTS["en"]
 _OTHERS = {
     "ja": re.compile(r"[\u3040-\u30ff\uff66-\uff9f]"),
     "ko": re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"),
@@ -29,6 +30,8 @@ _SAMPLE_CHARS = 2000
 
 def detect(text: str) -> str | None:
     """Return the ISO 639-1 code that the text's script stands for, ``None`` where it has no letters at all."""
+    if text.isascii():
+        return "en" if _LATIN.search(text) else None
     for start in range(0, len(text), _SAMPLE_CHARS):
         if language := _script(text[start : start + _SAMPLE_CHARS]):
             return language
@@ -36,7 +39,7 @@ def detect(text: str) -> str | None:
 
 
 def _script(sample: str) -> str | None:
-    has_latin = _SCRIPTS["en"].search(sample) is not None
+    has_latin = _LATIN.search(sample) is not None
     if sample.isascii():
         return "en" if has_latin else None
     counts = {code: len(letters.findall(sample)) for code, letters in (_SCRIPTS | _OTHERS).items()}
