@@ -6,7 +6,7 @@ import gc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.tally import Tallies
 
@@ -35,6 +35,24 @@ def test_a_counter_is_told_once() -> None:
     tally.inc(4)
     for _ in range(2):
         assert tallies.get_sample_value("texts_total", {"code": "ok"}) == 5
+
+
+def test_a_gauge_goes_up_and_down() -> None:
+    tallies = Tallies()
+    tally = tallies.gauge(Gauge("in_flight", ".", registry=tallies))
+    for change, left in ((1, 1), (2, 3), (-3, 0)):
+        tally.inc(change)
+        assert tallies.get_sample_value("in_flight") == left
+
+
+def test_several_values_at_once_are_those_values() -> None:
+    tallies = Tallies()
+    tally = tallies.histogram(Histogram("seconds", ".", ["route"], buckets=BUCKETS, registry=tallies).labels("a"))
+    tally.observe(0.001)
+    tally.observe_all([0.001, 0.5])
+    tally.observe_all([])
+    counts = [tallies.get_sample_value("seconds_bucket", {"route": "a", "le": str(le)}) for le in BUCKETS]
+    assert counts == [2, 2, 2, 3], "cumulative, and a bound belongs to its bucket"
 
 
 def test_many_requests_settle_without_anybody_reading() -> None:
