@@ -27,14 +27,18 @@ _GROWN_S = 0.2
 It tells a closed loop from overload where the forecast of its work is too high: the queue of such a loop stays.
 """
 
-_CALM_S, _FEW = 0.5, 0.1
-"""The narrow bound ends when at most so large a share was refused over about so long, which it lasts at least."""
+_CALM_S, _FEW, _LATELY_S = 0.5, 0.1, 0.2
+"""The narrow bound lasts so long at least, and ends when at most so large a share was refused over about so long.
+
+What is averaged over half a second still tells of three times the load for 1.6 s after it has gone.
+"""
 _NONE = 1.0
 """So few refusals a second are none, however little else comes."""
 _TRIAL_S = 60.0
 """So often the wide bound is tried all the same: callers who ask again at once may be few enough to wait in line."""
-_SOON_S, _AT_ONCE = 2.0, 5.0
-"""So often where so many are refused for each who is accepted: then they do ask again at once, or there is no hope."""
+_SOON_S, _AT_ONCE, _OUTCOMES_S = 2.0, 5.0, 0.5
+"""So often where so many are refused for each who is accepted, over about so long: then they do ask again at once, or
+there is no hope."""
 
 _MEMORY = 0.97
 """What a batch still counts for at the next one: the last thirty or so decide."""
@@ -67,6 +71,46 @@ class _Rate:
 
     def at(self, now: float) -> float:
         return self._rate * math.exp(min(0.0, self._at - now) / self._over_s)
+
+
+class _Outcomes:
+    """How many were accepted and refused a second, averaged over the last so many seconds."""
+
+    def __init__(self, over_s: float) -> None:
+        self.accepted, self.refused = _Rate(over_s), _Rate(over_s)
+
+    def are_calm(self, now: float) -> bool:
+        """Tell whether few were refused, as a share or in number."""
+        refused = self.refused.at(now)
+        return refused <= max(_FEW * (refused + self.accepted.at(now)), _NONE)
+
+    def are_hopeless(self, now: float) -> bool:
+        """Tell whether nearly all were refused."""
+        return self.refused.at(now) > _AT_ONCE * self.accepted.at(now)
+
+
+class _Narrow:
+    """A time of the narrow bound: since when, and what becomes of requests in it."""
+
+    def __init__(self, since: float) -> None:
+        self._since = since
+        self._lately, self._outcomes = _Outcomes(_LATELY_S), _Outcomes(_OUTCOMES_S)
+
+    def accepted(self, now: float, requests: int) -> None:
+        """Count requests that joined the queue."""
+        self._lately.accepted.add(requests, now)
+        self._outcomes.accepted.add(requests, now)
+
+    def refused(self, now: float, requests: int = 1) -> None:
+        """Count refusals."""
+        self._lately.refused.add(requests, now)
+        self._outcomes.refused.add(requests, now)
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether it is calm again, or time to see whether it would be."""
+        lasts_s = now - self._since
+        trial_s = _SOON_S if self._outcomes.are_hopeless(now) else _TRIAL_S
+        return lasts_s > trial_s or (lasts_s > _CALM_S and self._lately.are_calm(now))
 
 
 class _Mean:
@@ -104,10 +148,9 @@ class Admission:
         """How many times as long as the shares of their rows batches take: of their sums, since a wait is a sum."""
         self._batch_s = 0.0
         self._batches = 0
-        self._narrow_since: float | None = None
+        self._narrow: _Narrow | None = None
         self._work = _Rate(_OVER_S)
         self._usual = _Mean(_OVER_S)
-        self._accepted, self._refused = _Rate(_CALM_S), _Rate(_CALM_S)
 
     def ran(self, seconds: float, forecast_s: float, *, crowded: bool) -> None:
         """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``.
@@ -133,13 +176,14 @@ class Admission:
     def accept(self, cost_s: float, wait_s: float, now: float, requests: int = 1) -> None:
         """Count interactive work that joined the queue, where the last of it is forecast to wait so long."""
         self._work.add(cost_s * self._stretch / self._threads, now)
-        self._accepted.add(requests, now)
         grown_s = wait_s - self._usual.add(wait_s, now)
         waits = wait_s > self._patience.overload_wait_s and grown_s > _GROWN_S
-        if waits and self._narrow_since is None and self._work.at(now) > _TOO_MUCH:
-            self._narrow_since = now
+        if self._narrow is not None:
+            self._narrow.accepted(now, requests)
+        elif waits and self._work.at(now) > _TOO_MUCH:
+            self._narrow = _Narrow(now)
             if self._shed is not None:  # what waits already would keep all others waiting
-                self._refused.add(self._shed(self.limit_s(now) * self._threads / self._stretch), now)
+                self._narrow.refused(now, self._shed(self.limit_s(now) * self._threads / self._stretch))
 
     def limit_s(self, now: float, lag_s: float = 0.0) -> float:
         """Return how long interactive work may wait in the queue at present, where it waited ``lag_s`` to be read.
@@ -156,26 +200,21 @@ class Admission:
         """Raise ``WaitTooLong`` where interactive work would wait longer in the queue than it may at present."""
         limit_s = self.limit_s(now, lag_s)
         if wait_s > limit_s:
-            self.refused(now)
-            self._narrow_since = now if self._narrow_since is None else self._narrow_since
+            if self._narrow is None:
+                self._narrow = _Narrow(now)
+            self._narrow.refused(now)
             raise too_long(wait_s, limit_s, "accepted now")
 
     def refused(self, now: float, requests: int = 1) -> None:
-        """Count refusals."""
-        self._refused.add(requests, now)
+        """Count refusals that were decided before."""
+        if self._narrow is not None:
+            self._narrow.refused(now, requests)
 
     def _is_narrow(self, now: float) -> bool:
-        since = self._narrow_since
-        if since is None:
-            return False
-        refused = self._refused.at(now)
-        accepted = self._accepted.at(now)
-        calm = refused <= max(_FEW * (refused + accepted), _NONE)
-        trial_s = _SOON_S if refused > _AT_ONCE * accepted else _TRIAL_S
-        if (now - since > _CALM_S and calm) or now - since > trial_s:
-            self._narrow_since = None
+        if self._narrow is not None and self._narrow.is_over(now):
+            self._narrow = None
             self._work.forget()
-        return self._narrow_since is not None
+        return self._narrow is not None
 
     def refuse_late(self, wait_s: float, cost_s: float, timeout_s: float) -> None:
         """Raise ``WaitTooLong`` where a queue would keep work of any class past its deadline.

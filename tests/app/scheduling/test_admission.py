@@ -163,6 +163,15 @@ def test_the_bound_is_wide_again_when_refusals_are_few() -> None:
     assert admission.limit_s(now) == 2.0
 
 
+def test_after_three_times_the_load_the_bound_is_wide_again_within_a_second() -> None:
+    admission = Admission(2, PATIENT)
+    burst = offered(admission, 3.0, seconds=0.52)
+    now = answered_and_refused(admission, refusals=2, start=burst, until=10.0)
+    assert admission.limit_s(now) == 0.01
+    now = offered(admission, 0.8, seconds=0.9, start=now, wait_s=0.0)
+    assert admission.limit_s(now) == 2.0
+
+
 def test_where_nobody_comes_any_more_the_bound_is_wide_again() -> None:
     admission = Admission(2, PATIENT)
     now = refused(admission, 1000, 0.001, start=offered(admission, 3.0, seconds=0.52))
