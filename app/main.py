@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from app import __version__
 from app.api import admin, bulk, catalogue, health, openapi, predict, refusal, summarize
@@ -85,18 +86,15 @@ def create_app(settings: Settings | None = None, siblings: Siblings | None = Non
     app.state.access = access
     app.state.control = parts.control
     refusal.install(app)
-    served = [
-        predict.routes(parts.service),
-        summarize.routes(parts.service, parts.summaries),
-        bulk.routes(parts.service, settings),
-        catalogue.routes(parts.registry),
-        admin.routes(parts.control),
-        health.routes(parts.service),
-        oip.routes(parts.answering, parts.repository),
-    ]
-    for routes in served:
-        require_scopes(routes.paths)
-        app.router.routes += routes.answering()
+    predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
+    streams, protocol = bulk.router(parts.service, settings), oip.router(parts.answering, parts.repository)
+    for routes in (predictions, summaries, streams):
+        app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
+    app.router.routes += oip.plain_routes(protocol)
+    others = catalogue.router(parts.registry), admin.router(parts.control), health.router(parts.service), protocol
+    for router in (predictions, summaries, streams, *others):
+        require_scopes(route.path for route in router.routes if isinstance(route, Route))
+        app.include_router(router)
     ledger = Ledger(parts.metrics, routes=frozenset([*_ROUTE_CODES, *grpc_calls.ROUTES]) - {OTHER_ROUTE})
     app.add_middleware(Guard, access=access, ledger=ledger, bounds=_bounds(settings), unbounded=bulk.PATHS)
     app.state.ledger = ledger
@@ -107,7 +105,7 @@ def create_app(settings: Settings | None = None, siblings: Siblings | None = Non
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
-    openapi.install(app, served)
+    openapi.install(app)
     return app
 
 
