@@ -168,25 +168,27 @@ class Roster:
         feeds = {name: array if name == "k" else array[rows] for name, array in self._fed.items()}
         return self._run(feeds | {"banned": banned})[0]
 
-    def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
-        """Let each beam go on from the state that beam parents int64[rows, beams] of the last step led to.
+    def follow(self, origins: Ids, tokens: Ids, copied: Floats) -> Ids:
+        """Let each beam go on from the state that one of its row led to in the last step, origins int64[rows, beams].
+
+        Beam k of row r is r x beams + k.
 
         Return where the source says each of tokens int64[rows, beams], int64[rows, beams]: the position attended to
         most, and for a token that was copied rather than made up, copied float32[rows, beams], of those that hold it.
         """
         rows, beams = self.rows, self.beams
         state, coverage = self._after
-        before, own_state = self._coverage[:rows], self._state[:rows]  # [rows, beams, W], [rows, beams, S]
+        own_state, own_coverage = self._state[:rows], self._coverage[:rows]  # [rows, beams, S], [rows, beams, W]
+        attention = coverage - own_coverage  # [rows, beams, W]
         if beams > 1:
-            flat = (parents + beams * np.arange(rows)[:, None]).ravel()  # [rows * beams]
-            before = _taken(before, flat)
-            coverage = _taken(coverage, flat)  # [rows, beams, W]
-            state.reshape(rows * beams, -1).take(flat, 0, own_state.reshape(rows * beams, -1), "clip")
+            flat = origins.ravel()  # [rows * beams]
+            attention = _flat(attention).take(flat, 0).reshape(attention.shape)
+            _flat(coverage).take(flat, 0, _flat(own_coverage), "clip")
+            _flat(state).take(flat, 0, _flat(own_state), "clip")
         else:
-            own_state[:] = state
-        attention = coverage - before  # [rows, beams, W]
-        self._coverage[:rows] = coverage
-        holds = (self._ids[:rows, None] == tokens[:, :, None]) & (copied > _MOSTLY)[:, :, None]  # [rows, beams, W]
+            own_coverage[:], own_state[:] = coverage, state
+        sought = np.where(copied > _MOSTLY, tokens, NOTHING)  # [rows, beams]
+        holds = self._ids[:rows, None] == sought[:, :, None]  # [rows, beams, W]
         # no attention is above 1, so a position that holds a copied token goes before all others
         np.add(attention, 2, out=attention, where=holds)
         places: Ids = attention.argmax(-1)  # [rows, beams]
@@ -294,7 +296,6 @@ def padded_width(tokens: int) -> int:
     return -(-tokens // WIDTH_STEP) * WIDTH_STEP
 
 
-def _taken(array: Floats, flat: Ids) -> Floats:
-    """Return array float32[rows, beams, X] with the beams in another order, flat int64[rows * beams]."""
-    rows, beams, _ = array.shape
-    return array.reshape(rows * beams, -1).take(flat, 0).reshape(array.shape)
+def _flat(array: Floats) -> Floats:
+    """Return float32[rows, beams, X] as float32[rows * beams, X]; a view of what lies in one piece."""
+    return array.reshape(-1, array.shape[2])

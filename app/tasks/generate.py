@@ -127,8 +127,10 @@ class Step(Protocol[SourceT_contra]):
         Row by row as it found it; what ``follow`` goes on from is the same.
         """
 
-    def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
-        """Let each beam go on from the state that beam parents int64[R, K] of the last step led to.
+    def follow(self, origins: Ids, tokens: Ids, copied: Floats) -> Ids:
+        """Let each beam go on from the state that one of its row led to in the last step, origins int64[R, K].
+
+        Beam k of row r is r K + k.
 
         Return where the source says each of tokens int64[R, K], copied float32[R, K]: positions int64[R, K].
         """

@@ -1,11 +1,10 @@
 """What the beams of many texts have said so far, in arrays that grow with rows and tokens, and may not repeat.
 
-Each token is kept with the one before it, and a summary read backwards once it is wanted. What each beam has said is
-also kept whole, as ids, since that is looked at in every step for runs of tokens.
+What each beam has said is kept whole, a record a token, so that one move of memory lets all beams go on from others.
 """
 
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,22 +14,23 @@ from app.tasks.generate import NOTHING, Floats, Ids, Token
 Doubles = npt.NDArray[np.float64]
 _MIN_ROWS, _MIN_TOKENS = 4, 16
 
+_SAID = np.dtype([("id", np.int32), ("logp", np.float32), ("copied", np.float32), ("source", np.int32)])
+"""A token as it is kept: the fields of ``Token``, in their order."""
+_UNSAID = np.array((NOTHING, 0.0, 0.0, 0), _SAID)
+
 
 class Picked(NamedTuple):
-    """How the rows go on, a beam each of [R, K]: its parent, its token, that one's logp and copied share.
+    """How the rows go on, a beam each of [R, K]: its origin, its token, that one's logp and copied share.
 
-    ``totals``: the log-probability of the whole. A beam that is dead goes on as the first does, with a total of -inf.
+    ``origins``: the beam that it goes on from, of all those of the step: beam k of row r is r K + k. ``totals``: the
+    log-probability of the whole. A beam that is dead goes on as the first does, with a total of -inf.
     """
 
-    parents: Ids
+    origins: Ids
     tokens: Ids
     logps: Floats
     copied: Floats
     totals: Doubles
-
-
-_Node = tuple[int, float, float, int, Any]
-"""A token's fields and the node before it, ``None`` at the first: beams that part share what they said together."""
 
 
 class Hypotheses:
@@ -41,12 +41,11 @@ class Hypotheses:
         self.beams = beams
         self.rows = 0
         self._first = first
-        self._room = self._tokens = 0
-        self._nodes: list[_Node | None] = []  # R K, row by row
+        self._longest = 0
         self._lengths = np.zeros(0, np.int64)  # [room]
         self._logps = np.zeros((0, beams))  # [room, K]
         self._last = np.zeros((0, beams), np.int64)  # [room, K]
-        self._said = np.zeros((0, beams, 0), np.int64)  # [room, K, tokens]
+        self._said = self._spare = np.zeros((0, beams, 0), _SAID)  # [room, K, tokens]
 
     @property
     def lengths(self) -> Ids:
@@ -67,12 +66,11 @@ class Hypotheses:
         """Add a row at the end, of which nothing is said and one beam lives."""
         self._fit(self.rows + 1, 1)
         at = self.rows
-        self._nodes += [None] * self.beams
         self._lengths[at] = 0
         self._logps[at] = -inf
         self._logps[at, 0] = 0.0
         self._last[at] = self._first
-        self._said[at] = NOTHING
+        self._said[at] = _UNSAID
         self.rows += 1
 
     def leave(self, at: int) -> None:
@@ -81,63 +79,60 @@ class Hypotheses:
         if at != last:
             for array in (self._lengths, self._logps, self._last, self._said):
                 array[at] = array[last]
-        self._nodes[at * self.beams : (at + 1) * self.beams] = self._nodes[-self.beams :]
-        del self._nodes[last * self.beams :]
         self.rows = last
+        self._longest = int(self.lengths.max(initial=0))
 
     def extend(self, picked: Picked, sources: Ids) -> None:
         """Let each beam say one token more, from its place in the source, int64[R, K]."""
-        rows = self.rows
-        self._fit(rows, int(self.lengths.max()) + 1)
-        lengths, own, nodes = self.lengths, np.arange(rows), self._nodes
-        if self.beams > 1:
-            self._said[:rows] = self._said[own[:, None], picked.parents]
-            flat = picked.parents + own[:, None] * self.beams  # [R, K]
-            nodes = [nodes[at] for at in flat.ravel().tolist()]
-        fields = (picked.tokens, picked.logps, picked.copied, sources)
-        self._nodes = list(zip(*(field.ravel().tolist() for field in fields), nodes, strict=True))
-        self._said[own, :, lengths] = picked.tokens
+        rows, beams = self.rows, self.beams
+        self._longest += 1
+        self._fit(rows, self._longest)
+        if beams > 1:
+            said, moved = (array[:rows].reshape(rows * beams, -1) for array in (self._said, self._spare))
+            said.take(picked.origins.ravel(), 0, moved, "clip")  # [R K, tokens]
+            self._said, self._spare = self._spare, self._said
+        new = np.empty((rows, beams), _SAID)
+        new["id"], new["logp"], new["copied"], new["source"] = picked.tokens, picked.logps, picked.copied, sources
+        lengths = self.lengths
+        self._said[np.arange(rows), :, lengths] = new
         self._last[:rows] = picked.tokens
         self._logps[:rows] = picked.totals
         lengths += 1
 
-    def tokens(self, at: int, beam: int) -> list[Token]:
-        """Return what a beam has said, first to last."""
-        found, node = [], self._nodes[at * self.beams + beam]
-        while node is not None:
-            found.append(Token(*node[:4]))
-            node = node[4]
-        return found[::-1]
+    def tokens(self, at: int, beam: int, first: int = 0) -> list[Token]:
+        """Return what a beam has said, from place ``first`` on."""
+        said: list[tuple[int, float, float, int]] = self._said[at, beam, first : self._lengths[at]].tolist()
+        return [Token(*fields) for fields in said]
 
     def repeats(self, size: int) -> tuple[Ids, Ids]:
         """Return which tokens would repeat a run of ``size``: indexes int64[H] of beams, row by row, and their ids.
 
         Beam k of row r has the index r K + k; they come in order, with as many entries as it has ids.
         """
-        lengths = self.lengths
-        said = self._said[: self.rows, :, : int(lengths.max(initial=0))]  # [R, K, L]
-        windows = said.shape[2] - size + 1
-        if windows < 1:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        said = self._said["id"][: self.rows, :, : self._longest]  # [R, K, L]
         followers = said[:, :, size - 1 :]  # [R, K, windows]
-        same = followers >= 0  # [R, K, windows]
-        own = np.arange(self.rows)
-        for place in range(size - 1):
-            last = said[own, :, np.maximum(lengths - (size - 1) + place, 0)]  # [R, K]
+        windows = followers.shape[2]
+        same, own = followers >= 0, np.arange(self.rows)  # [R, K, windows]
+        for back in range(1, size if windows else 0):
+            # a row with fewer tokens than that has none where its last is sought
+            last = said[own, :, np.maximum(self.lengths - back, 0)]  # [R, K]
+            place = size - 1 - back
             same &= said[:, :, place : place + windows] == last[:, :, None]
-        if size > 1:
-            same &= (lengths >= size)[:, None, None]
+        if not same.any():  # as it is in most steps
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         row, beam, window = np.nonzero(same)
         return row * self.beams + beam, followers[row, beam, window]
 
     def _fit(self, rows: int, tokens: int) -> None:
         """Make room for so many rows, and as many tokens of each: twice what there was, at least."""
-        if rows <= self._room and tokens <= self._tokens:
+        room, _, had = self._said.shape
+        if rows <= room and tokens <= had:
             return
-        more = max(_MIN_ROWS, self._room) if rows > self._room else 0
-        longer = max(_MIN_TOKENS, self._tokens) if tokens > self._tokens else 0
+        more = max(_MIN_ROWS, room) if rows > room else 0
+        longer = max(_MIN_TOKENS, had) if tokens > had else 0
         self._lengths = np.pad(self._lengths, (0, more))
         self._logps = np.pad(self._logps, ((0, more), (0, 0)))
         self._last = np.pad(self._last, ((0, more), (0, 0)))
-        self._said = np.pad(self._said, ((0, more), (0, 0), (0, longer)), constant_values=NOTHING)
-        self._room, self._tokens = self._room + more, self._tokens + longer
+        said = np.full((room + more, self.beams, had + longer), _UNSAID)  # [room, K, tokens]
+        said[:room, :, :had] = self._said
+        self._said, self._spare = said, said.copy()

@@ -93,7 +93,8 @@ class Searches(Generic[SourceT]):
 
     def since(self, at: int, first: int) -> list[Token]:
         """Return the tokens from place ``first`` on that are decided in a beam of one."""
-        return self._said.tokens(at, 0)[first : self.decided(at)]
+        tokens = self._said.tokens(at, 0, first)
+        return tokens[: len(tokens) - self._standings.unfinished(at, 0)]
 
     def advance(self) -> dict[int, End]:
         """Step all rows once; return the rows that are over, with their summaries or why they failed.
@@ -103,16 +104,17 @@ class Searches(Generic[SourceT]):
         found = self._step.step(self._said.last, self._banned())
         ends: dict[int, End] = dict(found.failed)
         found = self._narrowed(found, ends)
-        if np.isnan(found.logps).any():
+        if np.isnan(found.logps.min()):
             for at in np.flatnonzero(np.isnan(found.logps).any((1, 2))).tolist():
                 ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
         picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)
-        sources = self._step.follow(picked.parents, picked.tokens, picked.copied)
+        sources = self._step.follow(picked.origins, picked.tokens, picked.copied)
         self._said.extend(picked, sources)
-        self._standings.extend(picked.parents, picked.tokens)
+        self._standings.extend(picked.origins, picked.tokens)
         lengths = self._said.lengths.tolist()
-        for at, search in enumerate(self._searches):
-            if at not in ends and (lengths[at] == search.options.max_tokens or self._settled(at, search)):
+        for at, (search, length) in enumerate(zip(self._searches, lengths, strict=True)):
+            over = length == search.options.max_tokens or (search.best is not None and self._settled(at, search.best))
+            if over and at not in ends:
                 ends[at] = self.best(at)
         return ends
 
@@ -144,7 +146,7 @@ class Searches(Generic[SourceT]):
                 if logps[at, 0] > -inf:
                     self._end(at, 0, float(totals[at, 0]), found)
                 ends[at] = self.best(at)
-        return Picked(np.zeros_like(tokens), tokens, logps, copied, totals)
+        return Picked(np.arange(self.rows)[:, None], tokens, logps, copied, totals)
 
     def _several(self, found: Found, ends: dict[int, End]) -> Picked:
         """Take the best of all continuations of each row, best first; take note of those that end."""
@@ -153,15 +155,15 @@ class Searches(Generic[SourceT]):
         order = (-totals).argsort(axis=1, kind="stable")  # [R, K k], ties by the lower beam, then the lower id
         order += (np.arange(rows) * (beams * k))[:, None]  # [R, K k], among all numbers of the step
         best = order[:, :beams]  # [R, K]
-        whole, ids = totals.ravel()[best], found.ids.ravel()[best]  # [R, K] each
-        if not ((ids == self._eos_id) | (whole == -inf)).any():  # as it is in most steps
-            return Picked(best // k % beams, ids, found.logps.ravel()[best], found.copied.ravel()[best], whole)
-        return self._some_ending(found, totals, order, ends)
+        whole, ids = totals.take(best), found.ids.take(best)  # [R, K] each
+        if (ids == self._eos_id).any() or whole.min() == -inf:
+            return self._some_ending(found, totals, order, ends)
+        return Picked(best // k, ids, found.logps.take(best), found.copied.take(best), whole)
 
     def _some_ending(self, found: Found, totals: Doubles, order: Ids, ends: dict[int, End]) -> Picked:
         """Do as ``_several`` where some hypotheses end, or cannot go on; totals and order [R, K k]."""
         beams, (rows, _, k) = self._beams, found.ids.shape
-        ranked, ids = totals.ravel()[order], found.ids.ravel()[order]  # [R, K k] each
+        ranked, ids = totals.take(order), found.ids.take(order)  # [R, K k] each
         possible, ending = ranked > -inf, ids == self._eos_id  # [R, K k] each
         last = ending[:, :beams] & possible[:, :beams]  # [R, K], too poor a rank is no end
         if last.any():
@@ -179,8 +181,7 @@ class Searches(Generic[SourceT]):
                     ends[at] = self.best(at)
         places = order[own, ranks]  # [R, K]
         whole = np.where(live, ranked[own, ranks], -inf)  # [R, K]
-        logps, copied = found.logps.ravel()[places], found.copied.ravel()[places]  # [R, K] each
-        return Picked(places // k % beams, ids[own, ranks], logps, copied, whole)
+        return Picked(places // k, ids[own, ranks], found.logps.take(places), found.copied.take(places), whole)
 
     def _banned(self) -> Ids:
         """Return what may not follow, int64[R, K, N]: the end before its time, repeated runs, and what numerals ban."""
@@ -267,18 +268,17 @@ class Searches(Generic[SourceT]):
         if search.best is None or score > search.best.score:
             search.best = Summary(self._said.tokens(at, beam), score, "eos")
 
-    def _settled(self, at: int, search: _Search) -> bool:
+    def _settled(self, at: int, best: Summary) -> bool:
         """Tell whether no live hypothesis can still win: enough have ended, or the best is out of reach.
 
         A log-probability only falls, so a live one scores at best what it has over the most favourable length.
         """
-        if search.best is None:
-            return False
+        search = self._searches[at]
         if search.ended >= self._beams:
             return True
         alpha = search.options.length_penalty
         kindest = max(_length_penalty(n, alpha) for n in (self.length(at) + 1, search.options.max_tokens))
-        return float(self._said.logps[at, 0]) / kindest <= search.best.score
+        return float(self._said.logps[at, 0]) / kindest <= best.score
 
 
 def generate(

@@ -56,16 +56,19 @@ class Standings:
             self._rows[at] = last
             self._banned[at] = self._banned[len(self._rows)]
 
-    def extend(self, parents: Ids, tokens: Ids) -> None:
-        """Let each beam go on from that of parents int64[R, K] with tokens int64[R, K]."""
+    def extend(self, origins: Ids, tokens: Ids) -> None:
+        """Let each beam go on from one of its row, origins int64[R, K], with tokens int64[R, K].
+
+        Beam k of row r is r K + k.
+        """
         if not self._heeding:
             return
-        for at, (row, own, said) in enumerate(zip(self._rows, parents.tolist(), tokens.tolist(), strict=True)):
+        for at, (row, own, said) in enumerate(zip(self._rows, origins.tolist(), tokens.tolist(), strict=True)):
             if row.numerals is None:
                 continue
             row.left -= 1
-            after = row.numerals.after
-            nodes = [after(row.nodes[parent], token) for parent, token in zip(own, said, strict=True)]
+            after, first = row.numerals.after, at * self._beams
+            nodes = [after(row.nodes[origin - first], token) for origin, token in zip(own, said, strict=True)]
             if nodes != row.nodes or row.left <= row.numerals.longest:
                 row.nodes = nodes
                 self._write(at, row)

@@ -45,6 +45,11 @@ def first(roster: Roster) -> Ids:
     return np.full((roster.rows, roster.beams), BOS)
 
 
+def best_alone(roster: Roster) -> Ids:
+    """Return the origins of beams that all go on from the first of their row."""
+    return np.repeat(np.arange(roster.rows)[:, None] * roster.beams, roster.beams, axis=1)
+
+
 def nothing(roster: Roster) -> Ids:
     return np.full((roster.rows, roster.beams, 1), NOTHING)
 
@@ -54,7 +59,7 @@ def stepped(roster: Roster, tokens: Ids) -> tuple[list[Row], Ids]:
     found, beams = roster.step(tokens, nothing(roster)), roster.beams
     assert not found.failed
     following = found.ids[:, 0, :beams]
-    places = roster.follow(np.zeros_like(following), following, found.copied[:, 0, :beams])
+    places = roster.follow(best_alone(roster), following, found.copied[:, 0, :beams])
     return [Row(*one) for one in zip(*found[:4], places, strict=True)], following
 
 
@@ -192,7 +197,7 @@ def test_asking_again_leaves_the_states_alone_and_tells_which_rows_failed() -> N
         found = each.step(first(each), nothing(each))
     assert set(roster.again(np.array([1]), np.array([[[5]]])).failed) == {0}
     for each in (roster, twin):
-        each.follow(np.zeros((2, 1), np.int64), found.ids[:, :, 0], found.copied[:, :, 0])
+        each.follow(best_alone(each), found.ids[:, :, 0], found.copied[:, :, 0])
     same(stepped(roster, found.ids[:, :, 0])[0], stepped(twin, found.ids[:, :, 0])[0])
 
 
@@ -209,7 +214,7 @@ def test_a_copied_token_is_said_from_the_place_that_holds_it_and_another_from_th
     roster.join(Draft(np.array([5, 6, 5, 8, 7]), "headline"))
     for at, place in enumerate([2, 1, 4, 4]):
         found = roster.step(first(roster), nothing(roster))
-        assert roster.follow(np.zeros((1, 1), np.int64), found.ids[:, :, at], found.copied[:, :, at]) == [[place]]
+        assert roster.follow(best_alone(roster), found.ids[:, :, at], found.copied[:, :, at]) == [[place]]
     assert roster.covered(0).tolist() == [pytest.approx([0.4, 0.2, 1.0, 0.0, 2.4])]
 
 
@@ -240,7 +245,7 @@ def test_a_row_that_failed_leaves_the_others_their_states() -> None:
         found = each.step(first(each), nothing(each))
         tokens[each] = found.ids[-1:, 0, :2]
         own = found.ids[:, 0, :2]
-        each.follow(np.zeros_like(own), own, found.copied[:, 0, :2])
+        each.follow(best_alone(each), own, found.copied[:, 0, :2])
     roster.leave(0)
     same(stepped(roster, tokens[roster])[0], stepped(alone, tokens[alone])[0])
 

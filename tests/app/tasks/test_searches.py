@@ -148,10 +148,10 @@ class Tables:
                 found.logps[place, beam, closed] = np.finfo(np.float32).min  # as a graph says that it is impossible
         return found
 
-    def follow(self, parents: Ids, tokens: Ids, copied: Floats) -> Ids:
-        assert tokens.shape == copied.shape == parents.shape
+    def follow(self, origins: Ids, tokens: Ids, copied: Floats) -> Ids:
+        assert tokens.shape == copied.shape == origins.shape
         for at, (table, histories, _) in enumerate(self.rows):
-            own = parents[at].tolist()
+            own = [origin - at * len(histories) for origin in origins[at].tolist()]
             self.rows[at] = table, [histories[beam] for beam in own], self.after[at, own, : table.tokens]
         return 7 * tokens
 
