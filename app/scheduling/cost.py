@@ -1,21 +1,23 @@
 """What a step costs, measured on this machine, and what that says of which rows should step together.
 
-A step costs something however few rows it has (the weights are read once), something a row (the vocabulary), and
-something a cell of padded source memory (attention). Rows of like length therefore step together, and a row of another
-length joins them only where a step of its own would cost more than the padding.
+A step costs something however few rows it has (the weights are read once, the search is done for all rows at once),
+something a row (the vocabulary), and something a cell of padded source memory (attention). Rows of like length
+therefore step together, and a row of another length joins them only where a step of its own would cost more than the
+padding.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from app.modelpack.summaries import KindName
-from app.runtime.roster import NOTHING, Draft, Floats, Ids, Roster, Writer, padded_width
+from app.runtime.roster import Draft, Floats, Ids, Roster, Writer, padded_width
 from app.runtime.session import Array
 from app.tasks.generate import Options
+from app.tasks.searches import Searches
 
 _ROWS, _WIDTHS, _ROUNDS = (1, 16), (16, 256), 3
 
@@ -79,26 +81,27 @@ def measure(writer: Writer, draft: Draft, options: Options, clock: Callable[[], 
     that was measured too low would let every row step alone.
     """
     stills = [_Still(writer, Draft(np.resize(draft.ids, width), draft.kind)) for width in _WIDTHS]
-    rosters = [_filled(still, options, rows) for still in stills for rows in _ROWS]
-    rounds = [[_seconds(roster, clock) for roster in rosters] for _ in range(_ROUNDS)]
-    shapes = np.array([(1, roster.rows, roster.cells) for roster in rosters], float)
+    searches = [_begun(still, options, rows) for still in stills for rows in _ROWS]
+    rounds = [[_seconds(each, clock) for each in searches] for _ in range(_ROUNDS)]
+    shapes = np.array([(1, rows, rows * width) for width in _WIDTHS for rows in _ROWS], float)
     found, *_ = np.linalg.lstsq(shapes, np.array(rounds).min(0), rcond=None)
     fixed_s, row_s, cell_s = np.maximum(0.0, found).tolist()
     return StepCost(max(fixed_s, row_s), row_s, cell_s)
 
 
-def _filled(still: "_Still", options: Options, rows: int) -> Roster:
+def _begun(still: "_Still", options: Options, rows: int) -> Searches[Draft]:
+    """Return searches of so many rows of one draft, of which none ends while it is timed."""
+    endless = replace(options, max_tokens=_ROUNDS + 1, min_tokens=_ROUNDS + 1)
     roster = Roster(still, options.beams, options.candidates)
+    searches = Searches(roster, options.beams, still.bos_id, still.eos_id)
     for _ in range(rows):
-        roster.join(still.draft)
-    return roster
+        searches.join(still.draft, endless)
+    return searches
 
 
-def _seconds(roster: Roster, clock: Callable[[], float]) -> float:
-    shape = roster.rows, roster.beams
-    tokens, banned = np.full(shape, roster.writer.bos_id), np.full((*shape, 1), NOTHING)
+def _seconds(searches: Searches[Draft], clock: Callable[[], float]) -> float:
     started = clock()
-    roster.step(tokens, banned)
+    searches.advance()
     return clock() - started
 
 

@@ -20,7 +20,7 @@ class Stepped:
     """What one step did, for whoever counts; times in seconds, on ``time.monotonic``.
 
     ``cells``: of source memory, padding counted; ``tokens``: of the sources, without. ``first_s``: for each row at its
-    first step, the time since it was submitted; ``gaps_s``: for each other, the time since its last step.
+    first step, the time since it was submitted; ``gap_s``: for all others, the time since their last step.
     """
 
     writer: Writer
@@ -30,8 +30,8 @@ class Stepped:
     tokens: int
     started: float
     ended: float
-    first_s: list[float] = field(default_factory=list)
-    gaps_s: list[float] = field(default_factory=list)
+    first_s: tuple[float, ...] = ()
+    gap_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -67,6 +67,8 @@ class _Team:
         self.roster = Roster(writer, options.beams, options.candidates)
         self.searches: Searches[Draft] = Searches(self.roster, options.beams, writer.bos_id, writer.eos_id)
         self.rows: list[Row] = []
+        self.stepped = 0.0
+        """When its last step ended."""
 
     def join(self, row: Row) -> None:
         """Read a row's text and take it in; raises what the encoder raises."""
@@ -171,13 +173,16 @@ class Crew:
     def step(self, turn: Turn) -> None:
         """Step the team whose turn it is; the rows that are done leave it."""
         team = self._teams[0]
-        roster, count = team.roster, len(team.rows)
+        roster, count, fresh = team.roster, len(team.rows), [row for row in team.rows if not row.first]
         cells, tokens, started = roster.cells, roster.tokens, self._clock()
         ends = team.advance(turn)
-        step = turn.step = Stepped(roster.writer, count, roster.beams, cells, tokens, started, self._clock())
-        self.step_s = step.ended - started
-        for row in reversed(team.rows):
-            _count(row, step)
+        ended = self._clock()
+        first_s, gap_s = tuple(ended - row.job.submitted for row in fresh), ended - team.stepped
+        turn.step = Stepped(roster.writer, count, roster.beams, cells, tokens, started, ended, first_s, gap_s)
+        for row in fresh:
+            row.first = ended
+        team.stepped = ended
+        self.step_s = ended - started
         for at in sorted(ends, reverse=True):
             turn.ends.append((team.rows[at], ends[at]))
             team.remove(at)
@@ -200,12 +205,3 @@ def _nobody_waits(row: Row, turn: Turn) -> bool:
     if row.job.gone:
         turn.drops.append(row)
     return bool(row.job.gone)
-
-
-def _count(row: Row, step: Stepped) -> None:
-    if row.stepped:
-        step.gaps_s.append(step.ended - row.stepped)
-    else:
-        step.first_s.append(step.ended - row.job.submitted)
-        row.first = step.ended
-    row.stepped = step.ended

@@ -94,8 +94,8 @@ class DecodeObserver:
         series.step_rows.observe(step.rows)
         for seconds in step.first_s:
             series.first_token_seconds.observe(seconds)
-        for seconds in step.gaps_s:
-            series.inter_token_seconds.observe(seconds)
+        for _ in range(step.rows - len(step.first_s)):
+            series.inter_token_seconds.observe(step.gap_s)
 
     def finished(self, writer: Writer, summary: Summary) -> None:
         """Count a whole summary."""

@@ -40,8 +40,6 @@ class Row:
     """Whether somebody listens for its tokens, which a beam of one decides one by one."""
     first: float = 0.0
     """When its first step ended, on ``time.monotonic``; 0 before that."""
-    stepped: float = 0.0
-    """When its last step ended."""
     cost_s: float = 0.0
     """Seconds of a thread that it was forecast to take."""
 

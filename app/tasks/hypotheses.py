@@ -42,6 +42,7 @@ class Hypotheses:
         self.rows = 0
         self._first = first
         self._longest = 0
+        self._own = np.zeros(0, np.int64)  # [room], each row's own place
         self._lengths = np.zeros(0, np.int64)  # [room]
         self._logps = np.zeros((0, beams))  # [room, K]
         self._last = np.zeros((0, beams), np.int64)  # [room, K]
@@ -94,7 +95,7 @@ class Hypotheses:
         new = np.empty((rows, beams), _SAID)
         new["id"], new["logp"], new["copied"], new["source"] = picked.tokens, picked.logps, picked.copied, sources
         lengths = self.lengths
-        self._said[np.arange(rows), :, lengths] = new
+        self._said[self._own[:rows], :, lengths] = new
         self._last[:rows] = picked.tokens
         self._logps[:rows] = picked.totals
         lengths += 1
@@ -112,7 +113,7 @@ class Hypotheses:
         said = self._said["id"][: self.rows, :, : self._longest]  # [R, K, L]
         followers = said[:, :, size - 1 :]  # [R, K, windows]
         windows = followers.shape[2]
-        same, own = followers >= 0, np.arange(self.rows)  # [R, K, windows]
+        same, own = followers >= 0, self._own[: self.rows]  # [R, K, windows], [R]
         for back in range(1, size if windows else 0):
             # a row with fewer tokens than that has none where its last is sought
             last = said[own, :, np.maximum(self.lengths - back, 0)]  # [R, K]
@@ -130,6 +131,7 @@ class Hypotheses:
             return
         more = max(_MIN_ROWS, room) if rows > room else 0
         longer = max(_MIN_TOKENS, had) if tokens > had else 0
+        self._own = np.arange(room + more)
         self._lengths = np.pad(self._lengths, (0, more))
         self._logps = np.pad(self._logps, ((0, more), (0, 0)))
         self._last = np.pad(self._last, ((0, more), (0, 0)))

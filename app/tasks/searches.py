@@ -4,10 +4,11 @@ What is the same for every row of a step is done for all of them at once; Python
 ends. Greedy search is a beam of one. Every tie is decided: by the lower beam, then the lower id.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import inf
+from math import inf, isnan
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -54,6 +55,7 @@ class Searches(Generic[SourceT]):
         self._searches: list[_Search] = []
         self._said = Hypotheses(beams, bos_id)
         self._standings = Standings(beams)
+        self._sizes: Counter[int] = Counter()  # how many rows may repeat no run of so many tokens
 
     @property
     def rows(self) -> int:
@@ -69,6 +71,7 @@ class Searches(Generic[SourceT]):
             raise ValueError(f"This is a bug: {options.beams} beams among searches of {self._beams}")
         self._step.join(source)
         self._searches.append(_Search(options))
+        self._sizes[options.block_ngram] += 1
         self._said.join()
         self._standings.join(numerals, options.max_tokens)
 
@@ -77,6 +80,8 @@ class Searches(Generic[SourceT]):
         self._step.leave(at)
         self._said.leave(at)
         self._standings.leave(at)
+        size = self._searches[at].options.block_ngram
+        self._sizes -= Counter((size,))  # forgets those that no row asks for
         self._searches[at] = self._searches[-1]
         self._searches.pop()
 
@@ -104,7 +109,7 @@ class Searches(Generic[SourceT]):
         found = self._step.step(self._said.last, self._banned())
         ends: dict[int, End] = dict(found.failed)
         found = self._narrowed(found, ends)
-        if np.isnan(found.logps.min()):
+        if isnan(sum(found.logps.ravel().tolist())):
             for at in np.flatnonzero(np.isnan(found.logps).any((1, 2))).tolist():
                 ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
         picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)
@@ -146,17 +151,17 @@ class Searches(Generic[SourceT]):
                 if logps[at, 0] > -inf:
                     self._end(at, 0, float(totals[at, 0]), found)
                 ends[at] = self.best(at)
-        return Picked(np.arange(self.rows)[:, None], tokens, logps, copied, totals)
+        return Picked(_firsts(self.rows, 1), tokens, logps, copied, totals)
 
     def _several(self, found: Found, ends: dict[int, End]) -> Picked:
         """Take the best of all continuations of each row, best first; take note of those that end."""
         beams, (rows, _, k) = self._beams, found.ids.shape
         totals = (self._said.logps[:, :, None] + found.logps).reshape(rows, beams * k)  # [R, K k]
         order = (-totals).argsort(axis=1, kind="stable")  # [R, K k], ties by the lower beam, then the lower id
-        order += (np.arange(rows) * (beams * k))[:, None]  # [R, K k], among all numbers of the step
+        order += _firsts(rows, beams * k)  # [R, K k], among all numbers of the step
         best = order[:, :beams]  # [R, K]
         whole, ids = totals.take(best), found.ids.take(best)  # [R, K] each
-        if (ids == self._eos_id).any() or whole.min() == -inf:
+        if self._eos_id in ids.ravel().tolist() or -inf in whole[:, -1].tolist():
             return self._some_ending(found, totals, order, ends)
         return Picked(best // k, ids, found.logps.take(best), found.copied.take(best), whole)
 
@@ -186,17 +191,17 @@ class Searches(Generic[SourceT]):
     def _banned(self) -> Ids:
         """Return what may not follow, int64[R, K, N]: the end before its time, repeated runs, and what numerals ban."""
         rows, beams, lengths = self.rows, self._beams, self._said.lengths.tolist()
-        sizes = [search.options.block_ngram for search in self._searches]
         repeats, width = [], 1
-        for size in sorted({*sizes} - {0}):
-            at, ids = self._repeats(size, sizes)  # [H] each
+        for size in sorted(self._sizes.keys() - {0}):
+            at, ids = self._repeats(size)  # [H] each
             if len(at):
                 place = width + np.arange(len(at)) - np.searchsorted(at, at)  # [H], among those of its beam
                 repeats.append((at, place, ids))
                 width = int(place.max()) + 1
         numerals = self._standings.banned if self._standings.heeded else None  # [R, K, N']
         whole = width + (0 if numerals is None else numerals.shape[2])
-        banned = np.full((rows, beams, whole), NOTHING, np.int64)  # [R, K, N]
+        banned = np.empty((rows, beams, whole), np.int64)  # [R, K, N]
+        banned.fill(NOTHING)
         for at, place, ids in repeats:
             banned.reshape(-1, whole)[at, place] = ids
         early = [row for row, search in enumerate(self._searches) if lengths[row] < search.options.min_tokens]
@@ -250,11 +255,12 @@ class Searches(Generic[SourceT]):
             # what a graph gives of a chance of nothing is the least finite number, for any id
             found.logps[at, beam, ~np.isin(found.ids[at, beam], only)] = -inf
 
-    def _repeats(self, size: int, sizes: list[int]) -> tuple[Ids, Ids]:
+    def _repeats(self, size: int) -> tuple[Ids, Ids]:
         """Return what would repeat a run of ``size`` in the rows that ask for it, as ``Hypotheses.repeats`` does."""
         at, ids = self._said.repeats(size)  # [H] each
-        if len(at) and len({*sizes}) > 1:
-            asked = (np.array(sizes) == size)[at // self._beams]  # [H]
+        if len(at) and len(self._sizes) > 1:
+            sizes = np.array([search.options.block_ngram for search in self._searches])  # [R]
+            asked = (sizes == size)[at // self._beams]  # [H]
             at, ids = at[asked], ids[asked]
         return at, ids
 
@@ -317,6 +323,12 @@ def _score(options: Options, logp: float, tokens: int, covered: Floats | None) -
         logs = np.log(np.clip(covered.astype(np.float64), _LEAST_COVERAGE, 1.0))  # [T]
         score += options.coverage_penalty * float(logs.sum())
     return score
+
+
+@cache
+def _firsts(rows: int, size: int) -> Ids:
+    """Return where each row's numbers begin where each has so many, int64[R, 1]; not to be written to."""
+    return np.arange(0, rows * size, size)[:, None]
 
 
 @cache

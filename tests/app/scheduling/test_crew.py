@@ -183,9 +183,11 @@ def test_times_are_told_from_submission_and_from_step_to_step() -> None:
     clock, scribe = Clock(), endless()
     made = crew(clock=clock)
     admitted(made, row(scribe))
-    assert stepped(made).first_s == [10.0]
+    assert stepped(made).first_s == (10.0,)
     clock.now = 103.0
-    assert stepped(made).gaps_s == [3.0]
+    admitted(made, row(scribe))
+    second = stepped(made)
+    assert (second.rows, second.first_s, second.gap_s) == (2, (13.0,), 3.0)
 
 
 def test_a_step_is_urgent_only_where_somebody_waits_for_it_and_a_filled_slot_always() -> None:

@@ -547,8 +547,8 @@ async def test_steps_tell_their_padding_and_how_long_each_row_waited() -> None:
     both = [step for step in counts.steps if step.rows == 2]
     assert {(step.tokens, step.cells) for step in both} == {(29, 64)}
     assert sum(len(step.first_s) for step in counts.steps) == 2
-    assert sum(len(step.gaps_s) for step in counts.steps) == 4
-    assert all(seconds >= 0 for step in counts.steps for seconds in (*step.first_s, *step.gaps_s))
+    assert sum(step.rows - len(step.first_s) for step in counts.steps) == 4
+    assert all(seconds >= 0 for step in counts.steps for seconds in (*step.first_s, step.gap_s))
 
 
 @settings(max_examples=25, deadline=None)
