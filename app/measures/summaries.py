@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from prometheus_client import Counter, Gauge, Histogram
 
 from app.measures.buckets import PACKAGE, ROWS, SECONDS
-from app.tally import Tallies
+from app.tally import HistogramTally, Tallies
 
 FINISHES = ("eos", "length", "deadline")
 
@@ -15,10 +15,10 @@ class WriterSeries:
     """The series of one package that writes."""
 
     encode_seconds: Histogram
-    step_seconds: Histogram
-    step_rows: Histogram
-    first_token_seconds: Histogram
-    inter_token_seconds: Histogram
+    step_seconds: HistogramTally
+    step_rows: HistogramTally
+    first_token_seconds: HistogramTally
+    inter_token_seconds: HistogramTally
     tokens: Counter
     summaries: dict[str, Counter]
 

@@ -101,17 +101,14 @@ class Roster:
         self.beams = beams
         self._k = np.array([candidates], np.int64)
         self.width = 0
+        self.rows = 0
+        """Rows that step together now."""
         self._lens: list[int] = []
         self._memory = self._keys = self._state = self._coverage = np.zeros((0, 0, 0), np.float32)
         self._fed: dict[str, Array] = {}  # what the last step read
         self._after = self._state, self._coverage  # what it led to
         self._ids = np.zeros((0, 0), np.int64)
         self._free = np.zeros(0, np.float32)
-
-    @property
-    def rows(self) -> int:
-        """Rows that step together now."""
-        return len(self._lens)
 
     @property
     def tokens(self) -> int:
@@ -129,6 +126,7 @@ class Roster:
         at, length = self.rows, len(source.ids)
         self._fit(padded_width(length), memory, keys, state)
         self._lens.append(length)
+        self.rows += 1
         self._memory[at, :length] = memory  # [T, M]
         self._keys[at, :length] = keys  # [T, A]
         self._ids[at, :length] = source.ids  # [T]
@@ -140,11 +138,11 @@ class Roster:
 
     def leave(self, at: int) -> None:
         """Forget row ``at``; the last row takes its place."""
-        last = self.rows - 1
-        if at != last:
+        self.rows -= 1
+        if at != self.rows:
             for array in self._arrays:
-                array[at] = array[last]
-        self._lens[at] = self._lens[last]
+                array[at] = array[self.rows]
+        self._lens[at] = self._lens[-1]
         self._lens.pop()
 
     def step(self, tokens: Ids, banned: Ids) -> Found:

@@ -121,12 +121,18 @@ class Crew:
     @property
     def held(self) -> Held:
         """What is being written here."""
-        rosters = [team.roster for team in self._teams]
-        return Held(
-            rows=sum(roster.rows for roster in rosters),
-            beams=sum(roster.rows * roster.beams for roster in rosters),
-            cells=sum(roster.cells for roster in rosters),
-        )
+        rows = beams = cells = 0
+        for team in self._teams:
+            roster = team.roster
+            rows += roster.rows
+            beams += roster.rows * roster.beams
+            cells += roster.cells
+        return Held(rows, beams, cells)
+
+    @property
+    def tokens(self) -> int:
+        """Source tokens of all rows that are being written here."""
+        return sum(team.roster.tokens for team in self._teams)
 
     def cells_with(self, row: Row) -> int:
         """Return the cells that this crew would hold with a row."""

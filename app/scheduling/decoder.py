@@ -192,9 +192,11 @@ class Decoder:
             if turn.urgent:
                 self._tell(self._turned)
 
-    def _watched(self, at: int, turn: Turn, writer: Writer, rows: list[Row]) -> AbstractContextManager[None]:
-        """Watch over a writer's work for a crew, all of whose rows are lost where it hangs."""
-        work = Work(writer, writer.name, writer.version, sum(row.tokens for row in rows))
+    def _watched(
+        self, at: int, turn: Turn, writer: Writer, rows: list[Row], tokens: int
+    ) -> AbstractContextManager[None]:
+        """Watch over a writer's work for a crew, all of whose rows, of so many tokens, are lost where it hangs."""
+        work = Work(writer, writer.name, writer.version, tokens)
         return self._watchdog.over(work, partial(self._hung, at, turn, rows, work))
 
     def _hung(self, at: int, turn: Turn, rows: list[Row], work: Work, error: InferenceHung) -> None:
@@ -219,7 +221,7 @@ class Decoder:
         self._admit(at, crew, turn)
         if not crew.idle:
             rows = crew.rows
-            with self._watched(at, turn, rows[0].job.writer, rows):
+            with self._watched(at, turn, rows[0].job.writer, rows, crew.tokens):
                 crew.step(turn)
         if turn.reads or turn.freed or crew.held != before:
             self._slots.hold(at, crew.held)
@@ -234,7 +236,7 @@ class Decoder:
             row = self._slots.take(at, crew.cells_with, block=idle)
             if row is None:
                 return
-            with self._watched(at, turn, row.job.writer, [*crew.rows, row]):
+            with self._watched(at, turn, row.job.writer, [*crew.rows, row], crew.tokens + row.tokens):
                 crew.admit(row, turn)
             if self._clock() - started >= crew.step_s:
                 return

@@ -96,6 +96,7 @@ class DecodeObserver:
             series.first_token_seconds.observe(seconds)
         for _ in range(step.rows - len(step.first_s)):
             series.inter_token_seconds.observe(step.gap_s)
+        self._metrics.registry.settle_soon()
 
     def finished(self, writer: Writer, summary: Summary) -> None:
         """Count a whole summary."""

@@ -160,10 +160,10 @@ class Slots:
         with self._changed:
             while not self._closed:
                 row = next(iter(self._waiting), None)
-                if row is not None and self._is_turn(worker) and self._fits(worker, cells_with(row)):
+                if row is not None and self._is_turn(worker) and self._fits(worker, cells := cells_with(row)):
                     self._forget(row)
                     held = self._held[worker]
-                    self._held[worker] = Held(held.rows + 1, held.beams + row.options.beams, cells_with(row))
+                    self._held[worker] = Held(held.rows + 1, held.beams + row.options.beams, cells)
                     self._changed.notify_all()  # it may be another's turn now
                     return row
                 if not block:

@@ -111,18 +111,17 @@ class Hypotheses:
         Beam k of row r has the index r K + k; they come in order, with as many entries as it has ids.
         """
         said = self._said["id"][: self.rows, :, : self._longest]  # [R, K, L]
-        followers = said[:, :, size - 1 :]  # [R, K, windows]
-        windows = followers.shape[2]
-        same, own = followers >= 0, self._own[: self.rows]  # [R, K, windows], [R]
-        for back in range(1, size if windows else 0):
-            # a row with fewer tokens than that has none where its last is sought
-            last = said[own, :, np.maximum(self.lengths - back, 0)]  # [R, K]
-            place = size - 1 - back
-            same &= said[:, :, place : place + windows] == last[:, :, None]
-        if not same.any():  # as it is in most steps
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        row, beam, window = np.nonzero(same)
-        return row * self.beams + beam, followers[row, beam, window]
+        if size > 1:
+            last = self.last.astype(np.int32)[:, :, None]  # [R, K, 1]
+            begins = said[:, :, size - 2 : self._longest - 1] == last  # [R, K, windows], the last of what comes again
+        else:
+            begins = said != NOTHING  # [R, K, L]
+        row, beam, window = begins.nonzero()  # [H] each
+        ids = said[row, beam, window + (size - 1)]  # [H]
+        again = ids != NOTHING  # [H], the end itself has nothing after it
+        for back in range(2, size):
+            again &= said[row, beam, window + (size - 1 - back)] == said[row, beam, self.lengths[row] - back]
+        return (row * self.beams + beam)[again], ids[again]
 
     def _fit(self, rows: int, tokens: int) -> None:
         """Make room for so many rows, and as many tokens of each: twice what there was, at least."""

@@ -81,7 +81,9 @@ class Searches(Generic[SourceT]):
         self._said.leave(at)
         self._standings.leave(at)
         size = self._searches[at].options.block_ngram
-        self._sizes -= Counter((size,))  # forgets those that no row asks for
+        self._sizes[size] -= 1
+        if not self._sizes[size]:
+            del self._sizes[size]
         self._searches[at] = self._searches[-1]
         self._searches.pop()
 
@@ -109,7 +111,8 @@ class Searches(Generic[SourceT]):
         found = self._step.step(self._said.last, self._banned())
         ends: dict[int, End] = dict(found.failed)
         found = self._narrowed(found, ends)
-        if isnan(sum(found.logps.ravel().tolist())):
+        logps = found.logps.ravel()
+        if isnan(np.dot(logps, logps)):  # a sum of squares is a number where each of them is, were it infinite
             for at in np.flatnonzero(np.isnan(found.logps).any((1, 2))).tolist():
                 ends.setdefault(at, ValueError("a log-probability is not a number; expected 0 or less"))
         picked = self._greedy(found, ends) if self._beams == 1 else self._several(found, ends)
@@ -156,7 +159,9 @@ class Searches(Generic[SourceT]):
     def _several(self, found: Found, ends: dict[int, End]) -> Picked:
         """Take the best of all continuations of each row, best first; take note of those that end."""
         beams, (rows, _, k) = self._beams, found.ids.shape
-        totals = (self._said.logps[:, :, None] + found.logps).reshape(rows, beams * k)  # [R, K k]
+        totals = found.logps.astype(np.float64)  # [R, K, k]
+        totals += self._said.logps[:, :, None]
+        totals = totals.reshape(rows, beams * k)  # [R, K k]
         order = (-totals).argsort(axis=1, kind="stable")  # [R, K k], ties by the lower beam, then the lower id
         order += _firsts(rows, beams * k)  # [R, K k], among all numbers of the step
         best = order[:, :beams]  # [R, K]
