@@ -10,7 +10,7 @@ from app.modelpack.signs import Sign, Signs
 from app.tasks.generate import Ids
 
 OUTSIDE = 0
-"""The node of a summary that is in no numeral."""
+"""The node of a summary that is in no numeral; the only one that is false."""
 _AFTER = 1
 """The node where a numeral is over and a sign follows, with which digits would make another numeral of it."""
 _DIGITS = frozenset({Sign.DIGITS, Sign.SPACED_DIGITS})
@@ -41,6 +41,10 @@ class Numerals:
 
     def __bool__(self) -> bool:
         return bool(self._digits)
+
+    def begun_by(self, tokens: list[int]) -> bool:
+        """Tell whether any of ``tokens`` begins a numeral; none of the others leads away from ``OUTSIDE``."""
+        return not self._children[OUTSIDE].keys().isdisjoint(tokens)
 
     def after(self, node: int, token: int) -> int:
         """Return where a summary stands once it goes on from ``node`` with ``token``."""

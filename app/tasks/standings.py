@@ -67,8 +67,10 @@ class Standings:
             if row.numerals is None:
                 continue
             row.left -= 1
-            after, first = row.numerals.after, at * self._beams
-            nodes = [after(row.nodes[origin - first], token) for origin, token in zip(own, said, strict=True)]
+            nodes = row.nodes
+            if any(nodes) or row.numerals.begun_by(said):  # most often no beam is in a numeral
+                after, first = row.numerals.after, at * self._beams
+                nodes = [after(row.nodes[origin - first], token) for origin, token in zip(own, said, strict=True)]
             if nodes != row.nodes or row.left <= row.numerals.longest:
                 row.nodes = nodes
                 self._write(at, row)
