@@ -101,12 +101,12 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, 
             self._of_model[model, version] = ModelSeries(
                 tokenize_seconds=self.registry.histogram(self.tokenize_seconds.labels(model, version)),
                 queue_seconds=self.registry.histogram(self.queue_seconds.labels(model, version)),
-                infer_seconds=self.infer_seconds.labels(model, version),
-                forecast_seconds=self.forecast_infer_seconds.labels(model, version),
-                batch_rows=self.batch_rows.labels(model, version),
-                inline_batches=self.inline_batches.labels(model, version),
-                real_cells=self.cells.labels(model, version, "real"),
-                padding_cells=self.cells.labels(model, version, "padding"),
+                infer_seconds=self.registry.histogram(self.infer_seconds.labels(model, version)),
+                forecast_seconds=self.registry.counter(self.forecast_infer_seconds.labels(model, version)),
+                batch_rows=self.registry.histogram(self.batch_rows.labels(model, version)),
+                inline_batches=self.registry.counter(self.inline_batches.labels(model, version)),
+                real_cells=self.registry.counter(self.cells.labels(model, version, "real")),
+                padding_cells=self.registry.counter(self.cells.labels(model, version, "padding")),
                 last_inference=self.last_inference.labels(model, version),
             )
         return self._of_model[model, version]

@@ -1,4 +1,4 @@
-"""What is counted at each request, added up in plain lists and told to prometheus_client now and then.
+"""What is counted at each request and each batch, added up in plain lists and told to prometheus_client now and then.
 
 A histogram of prometheus_client takes two locks and searches its buckets at each observation, which at thousands of
 requests a second is a cost that shows. A tally keeps the values; ``Tallies.settle`` tells them all at once, before

@@ -18,12 +18,12 @@ class ModelSeries:
 
     tokenize_seconds: HistogramTally
     queue_seconds: HistogramTally
-    infer_seconds: Histogram
-    forecast_seconds: Counter
-    batch_rows: Histogram
-    inline_batches: Counter
-    real_cells: Counter
-    padding_cells: Counter
+    infer_seconds: HistogramTally
+    forecast_seconds: SumTally
+    batch_rows: HistogramTally
+    inline_batches: SumTally
+    real_cells: SumTally
+    padding_cells: SumTally
     last_inference: Gauge
     answered: dict[str, SumTally] = field(default_factory=dict)
     """Of texts, by task; ``Metrics.answered`` fills it."""

@@ -7,6 +7,7 @@ whoever else is at work on it, and follow it where that changes.
 
 import threading
 from collections.abc import Hashable, Sequence
+from operator import mul
 from weakref import WeakKeyDictionary
 
 _TERMS = range(4)
@@ -88,7 +89,7 @@ class RunCost:
                 squares = self._squares[at]
                 own = squares[at]
                 ease = _EASE * own
-                rest = sum(squares[other] * cost[other] for other in _TERMS) - own * cost[at]
+                rest = sum(map(mul, squares, cost)) - own * cost[at]
                 cost[at] = max(0.0, (self._products[at] - rest + ease * cost[at]) / (own + ease))
         self._cost = cost
 
@@ -118,11 +119,14 @@ class RunCosts:
         """Return the cost of a lane's runs, for who asks for many forecasts at once."""
         return self._of.get(lane, self._last)
 
-    def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> None:
-        """Learn of a lane's run that took so long."""
+    def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> float:
+        """Learn of a lane's run that took so long, and return what it was forecast to take."""
         with self._observing:
-            if lane not in self._of:
-                self._of[lane] = RunCost(self._last.cost)
-            self._last = self._of[lane]
+            cost = self._of.get(lane)
+            if cost is None:
+                cost = self._of[lane] = RunCost(self._last.cost)
+            self._last = cost
             self._runs += 1
-            self._last.observe(rows, width, seconds)
+            forecast_s = cost.seconds(rows, width)
+            cost.observe(rows, width, seconds)
+            return forecast_s

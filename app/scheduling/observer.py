@@ -35,6 +35,7 @@ class BatchObserver:
         series.real_cells.inc(batch.tokens)
         series.padding_cells.inc(batch.cells - batch.tokens)
         series.last_inference.set_to_current_time()
+        self._metrics.registry.settle_soon()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that left the queue unanswered."""
@@ -86,6 +87,7 @@ class DecodeObserver:
         series = self._metrics.of_model(writer.name, writer.version)
         series.queue_seconds.observe(queued_s)
         series.real_cells.inc(tokens)
+        self._metrics.registry.settle_soon()
 
     def stepped(self, step: Stepped) -> None:
         """Count one step."""

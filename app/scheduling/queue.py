@@ -15,7 +15,6 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 
 from app.errors import QueueFull
 from app.runtime.widths import rung
@@ -317,7 +316,7 @@ class Waiting:
         budget, joining = self._budget, joining_of(lane)
         if fair >= budget.max_rows and joining == budget.joining:
             return budget
-        return replace(budget, max_rows=min(fair, budget.max_rows), joining=joining)
+        return Budget(budget.max_cells, min(fair, budget.max_rows), budget.max_padding_share, joining)
 
 
 def joining_of(lane: Hashable) -> Joining:

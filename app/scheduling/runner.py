@@ -183,8 +183,7 @@ class Runner:
         ended = self._clock()
         width, cells = size
         tokens = sum([row.length for row in rows])
-        forecast_s = self._costs.seconds(lane, len(rows), width)
-        self._costs.observe(lane, len(rows), width, ended - started)
+        forecast_s = self._costs.observe(lane, len(rows), width, ended - started)
         return Batch(lane, len(rows), tokens, cells, started, ended, forecast_s, inline)
 
     def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
