@@ -10,7 +10,7 @@ from app.scheduling.haste import UNHURRIED, Haste
 from app.tasks.classify import Classified
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """What a caller asks of the texts."""
 

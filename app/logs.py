@@ -78,8 +78,8 @@ class Lines:
         """Log an event of level ``number``."""
         if number < self._number:
             return
-        stamp = {"event": event, "level": _LEVELS[number], "timestamp": datetime.now(UTC)}
-        self._waiting.append(orjson.dumps(fields | stamp, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
+        line = {**fields, "event": event, "level": _LEVELS[number], "timestamp": datetime.now(UTC)}
+        self._waiting.append(orjson.dumps(line, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
         if len(self._waiting) >= _GATHERED:
             self.flush()
         elif len(self._waiting) == 1:

@@ -90,22 +90,19 @@ class Express:
             return self._refused(error, scope["path"], trace, write)
         if job is None:
             return None
-        parcel = self._parcel(scope["path"], trace, write)
+        self._ledger.open()
+        parcel = Parcel(self._service, self._ledger, scope["path"], trace, write)
         parcel.follow(job)
         return parcel
 
     def _refused(self, error: RequestError, path: str, trace: Trace, write: Write) -> "Parcel":
+        parcel = Parcel(self._service, self._ledger, path, trace, write)
         if isinstance(error, WaitTooLong):
-            parcel = Parcel(self._service, self._ledger, path, trace, write)
             parcel.turn_away(error)
         else:
-            parcel = self._parcel(path, trace, write)
+            self._ledger.open()
             parcel.respond(refuse(error, trace))
         return parcel
-
-    def _parcel(self, path: str, trace: Trace, write: Write) -> "Parcel":
-        self._ledger.open()
-        return Parcel(self._service, self._ledger, path, trace, write)
 
 
 class Parcel:

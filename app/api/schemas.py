@@ -25,8 +25,8 @@ def _as_list(inputs: object) -> object:
 
 Inputs = Annotated[
     list[str],
+    Field(min_length=1),  # first, so that it is the list's own and no call of Python
     BeforeValidator(_as_list),
-    Field(min_length=1),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 

@@ -17,7 +17,7 @@ from app.modelpack.plain import PlainCutter
 Ids = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tokens:
     """One text as the model reads it: ``ids`` int64[T]."""
 
@@ -74,7 +74,7 @@ class TextTokenizer:
     def _tokens(self, whole: list[int], offsets: list[tuple[int, int]] | None = None) -> Tokens:
         kept = whole[: self._max_tokens]
         return Tokens(
-            ids=np.array(kept, np.int64),  # [T]
+            ids=np.fromiter(kept, np.int64, len(kept)),  # [T]
             truncated=len(whole) > self._max_tokens,
             known=len(kept) - kept.count(self._unk_id),
             offsets=offsets if offsets is None else offsets[: self._max_tokens],

@@ -9,7 +9,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Classified:
     """One text's answer: the best label, its probability, and every label's."""
 
