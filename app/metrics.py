@@ -82,13 +82,15 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, 
         """Return the series of a package that writes, as ``of_model`` does."""
         if (model, version) not in self._of_writer:
             self._of_writer[model, version] = WriterSeries(
-                encode_seconds=self.encode_seconds.labels(model, version),
+                encode_seconds=self.registry.histogram(self.encode_seconds.labels(model, version)),
                 step_seconds=self.registry.histogram(self.step_seconds.labels(model, version)),
                 step_rows=self.registry.histogram(self.step_rows.labels(model, version)),
                 first_token_seconds=self.registry.histogram(self.first_token_seconds.labels(model, version)),
                 inter_token_seconds=self.registry.histogram(self.inter_token_seconds.labels(model, version)),
-                tokens=self.generated_tokens.labels(model, version),
-                summaries={reason: self.summaries.labels(model, version, reason) for reason in FINISHES},
+                tokens=self.registry.counter(self.generated_tokens.labels(model, version)),
+                summaries={
+                    reason: self.registry.counter(self.summaries.labels(model, version, reason)) for reason in FINISHES
+                },
             )
         return self._of_writer[model, version]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from prometheus_client import Counter, Gauge, Histogram
 
 from app.measures.buckets import PACKAGE, ROWS, SECONDS
-from app.tally import HistogramTally, Tallies
+from app.tally import HistogramTally, SumTally, Tallies
 
 FINISHES = ("eos", "length", "deadline")
 
@@ -14,13 +14,13 @@ FINISHES = ("eos", "length", "deadline")
 class WriterSeries:
     """The series of one package that writes."""
 
-    encode_seconds: Histogram
+    encode_seconds: HistogramTally
     step_seconds: HistogramTally
     step_rows: HistogramTally
     first_token_seconds: HistogramTally
     inter_token_seconds: HistogramTally
-    tokens: Counter
-    summaries: dict[str, Counter]
+    tokens: SumTally
+    summaries: dict[str, SumTally]
 
 
 class SummaryMeasures:

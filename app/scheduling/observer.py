@@ -1,6 +1,7 @@
 """Counts what the batcher, the decoder and the watchdog do."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 
 import structlog
 
@@ -94,10 +95,8 @@ class DecodeObserver:
         series = self._metrics.of_writer(step.writer.name, step.writer.version)
         series.step_seconds.observe(step.ended - step.started)
         series.step_rows.observe(step.rows)
-        for seconds in step.first_s:
-            series.first_token_seconds.observe(seconds)
-        for _ in range(step.rows - len(step.first_s)):
-            series.inter_token_seconds.observe(step.gap_s)
+        series.first_token_seconds.observe_all(step.first_s)
+        series.inter_token_seconds.observe_all(repeat(step.gap_s, step.rows - len(step.first_s)))
         self._metrics.registry.settle_soon()
 
     def finished(self, writer: Writer, summary: Summary) -> None:
