@@ -71,12 +71,20 @@ def test_what_a_rule_of_the_normalization_is_about_is_left_to_the_tokenizer(text
 
 
 def test_a_word_is_cut_once_and_words_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.modelpack.plain._MAX_WORDS", 2)
+    monkeypatch.setattr("app.modelpack.plain._MAX_PIECES", 2)
     asked: list[str] = []
     cutter = PlainCutter(lambda word: (asked.append(word) or len(asked),))  # type: ignore[func-returns-value]
     for text in ("a b", "a c", "c a b", "x" * 40, "x" * 40):
         cutter.ids(text)
     assert asked == ["a", "b", "c", "c", "x" * 40, "x" * 40]
+
+
+def test_words_that_no_white_space_parts_are_looked_up_each() -> None:
+    asked: list[str] = []
+    cutter = PlainCutter(lambda word: (asked.append(word) or len(asked),))  # type: ignore[func-returns-value]
+    assert cutter.ids("a b.") == [1, 2, 3]
+    assert cutter.ids("A.b b.") == [1, 3, 2, 2, 3]
+    assert asked == ["a", "b", "."]
 
 
 def test_a_tokenizer_that_does_more_has_no_plain_cutter() -> None:
