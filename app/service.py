@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from app.cache import Batching, Queued
@@ -195,17 +196,12 @@ class Service:
 
     def _plain_items(self, task: Task, query: Query) -> list[_Item] | None:
         """Return the items where one model answers all of them, ``None`` where not, or where one has an error."""
-        items: list[_Item] = []
         try:
             named = self._named(task, query)
-            for index, text in enumerate(query.texts):
-                item = self._item(task, query, named, index, text)
-                if items and item.model is not items[0].model:
-                    return None
-                items.append(item)
+            items = [self._item(task, query, named, index, text) for index, text in enumerate(query.texts)]
         except (ItemError, RequestError):
             return None
-        return items
+        return items if all(item.model is items[0].model for item in items[1:]) else None
 
     def _named(self, task: Task, query: Query) -> Pick | None:
         return self.registry.pick(task, query.model, query.version, query.key) if query.model is not None else None
@@ -245,11 +241,9 @@ class Service:
         queued = max(0.0, answers.started - answers.submitted)
         self.metrics.of_model(model.name, model.version).queue_seconds.observe(queued)
         reply.timings.join(queued, answers.ended - answers.started)
-        start = 0
+        at = iter(answers.rows)
         for item in items:
-            end = start + 1 + len(item.parts)
-            reply.results.append(_result(item, query, answers.rows[start:end]))
-            start = end
+            reply.results.append(_result(item, query, list(islice(at, 1 + len(item.parts)))))
         self.metrics.answered(model.name, model.version, task).inc(len(items))
         if aliases := [item.alias for item in items if item.alias is not None]:
             self.metrics.count_aliases(model.name, model.version, aliases)

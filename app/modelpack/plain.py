@@ -2,8 +2,8 @@
 
 Half of what cutting a short text costs are nine passes of normalization, of which a text in plain letters and signs
 needs one: lower case. What stands between white space in such a text is looked up; where it comes for the first time
-it is cut by the pattern of version 1, which looks past no white space, and its words by the tokenizer's model. Any other
-text is the tokenizer's. A test holds both equal on texts of all kinds.
+it is cut by the pattern of version 1, which looks past no white space, and its words by the tokenizer's model. Any
+other text is the tokenizer's. A test holds both equal on texts of all kinds.
 """
 
 import re
