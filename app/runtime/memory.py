@@ -13,8 +13,6 @@ _LARGE_BYTES = 256 << 10
 """A package's files, tables and weights are such blocks, and few of what a request asks for."""
 _IDLE_BYTES = 16 << 20
 """As much may lie free at the heap's end, which spares it asking for the same pages again and again."""
-_END_BYTES = 128 << 10
-"""As much may lie free there once a thread has ended, and a block of as many bytes is not small."""
 
 _registering = threading.Lock()
 _registered = threading.Event()
@@ -61,20 +59,6 @@ def trim() -> None:
     """Give memory that was freed back to the kernel."""
     if hasattr(_libc(), "malloc_trim"):
         _libc().malloc_trim(0)
-
-
-def trim_own() -> None:
-    """Give back what is free at the end of this thread's heap, before the thread ends: ``trim`` leaves that alone.
-
-    glibc looks at the end of a thread's heap when the thread frees a block that is not small, and has learnt from
-    packages' files, if it was left alone, to keep as much as two of the largest there.
-    """
-    libc = _libc()
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc.restype = ctypes.c_void_p
-        libc.mallopt(_TRIM_THRESHOLD, _END_BYTES)
-        libc.free(ctypes.c_void_p(libc.malloc(_END_BYTES)))
-        libc.mallopt(_TRIM_THRESHOLD, _IDLE_BYTES)
 
 
 def _libc() -> ctypes.CDLL:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.modelpack.store import open_package
-from app.runtime.memory import keep_large_apart, trim, trim_own
+from app.runtime.memory import keep_large_apart, trim
 from app.runtime.providers import choose
 from app.runtime.session import Session, padded
 from tests.packages import TINY
@@ -98,26 +98,6 @@ large.clear()
 print(before - held_mb())
 """
 
-_ENDED = """
-import threading
-from app.runtime.memory import trim_own
-
-b"x" * (30 << 20)  # freed at once: from this glibc learns
-given_back = []
-
-def work():
-    below = [b"x" * size for size in range(60_000, 60_500)]
-    below.clear()
-    before = held_mb()
-    trim_own()
-    given_back.append(before - held_mb())
-
-thread = threading.Thread(target=work)
-thread.start()
-thread.join()
-print(given_back[0])
-"""
-
 
 def process(script: str) -> str:
     return subprocess.run(
@@ -171,13 +151,7 @@ def test_what_was_freed_below_what_stays_goes_back_to_the_kernel() -> None:
     assert float(process(_FREED)) > 60
 
 
-@glibc
-def test_what_is_free_at_the_end_of_a_threads_heap_goes_back_to_the_kernel() -> None:
-    assert float(process(_ENDED)) > 15
-
-
 def test_a_heap_that_cannot_be_told_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     keep_large_apart()
     trim()
-    trim_own()
