@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.errors import StartupError
+from app.runtime.memory import keep_heap_small
 from app.runtime.model import Model, files_to_open
 from app.runtime.opening import open_model
 from app.runtime.providers import Provider, choose, may_use_cuda
@@ -31,6 +32,7 @@ def base_of(settings: Settings) -> Base:
     provider = choose(settings.provider)
     if not settings.models_dir.is_dir():
         raise StartupError(f"SLUICE_MODELS_DIR is '{settings.models_dir}'; expected a folder of model packages")
+    keep_heap_small()
     open_package = partial(open_model, provider=provider, precision=settings.precision)
     wanted = partial(files_to_open, provider=provider, precision=settings.precision)
     return Base(provider, Registry(settings.models_dir, open_package, traffic_of(settings), wanted), Costs())

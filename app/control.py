@@ -20,7 +20,7 @@ from app.errors import ChangeRefused, InternalError, RequestError
 from app.metrics import Metrics
 from app.presence import Presence
 from app.runtime.changes import Change, Outcome, Plan, Reload, action
-from app.runtime.memory import keep_large_apart, trim
+from app.runtime.memory import trim
 from app.runtime.model import Model
 from app.runtime.registry import Prepared, Registry
 from app.runtime.threads import step_back
@@ -141,7 +141,6 @@ class Control:
 
     async def open(self) -> None:
         """Open every package of the folder or, as one of several processes, what the supervisor says."""
-        keep_large_apart()
         async with self._turn:
             plan = self._link.plan if self._link is not None else None
             prepared = await asyncio.to_thread(self._registry.prepare_all, plan)

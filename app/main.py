@@ -29,6 +29,7 @@ from app.errors import StartupError
 from app.metrics import Metrics
 from app.modelpack.manifest import CLASSIFYING
 from app.modelpack.watch import Watch
+from app.runtime.memory import trim
 from app.runtime.providers import Provider
 from app.runtime.registry import Registry
 from app.runtime.threads import usable_cores
@@ -48,6 +49,9 @@ from app.standstill import end_process
 from app.summarizing.journey import Summaries
 
 log = structlog.get_logger("sluice")
+
+_TIDY_EVERY_S = 60.0
+"""Some 10 ms of CPU, and the pages that the next large batch asks for again."""
 
 _ROUTE_CODES = {
     **{predict.path_of(task): (200, *predict.STATUSES) for task in CLASSIFYING},
@@ -168,13 +172,14 @@ class Parts:
         opening = asyncio.create_task(self.open())
         if self._has_siblings:
             await opening
-        watching = asyncio.create_task(self._watch())
+        meanwhile = [asyncio.create_task(self._watch()), asyncio.create_task(self._tidy())]
         try:
             async with self._beside() if self._beside is not None else nullcontext():
                 yield
         finally:
             self.service.drain()
-            watching.cancel()
+            for task in meanwhile:
+                task.cancel()
             await opening
             await self._close()
 
@@ -209,6 +214,12 @@ class Parts:
                 await asyncio.sleep(watch.every_s)
                 if await asyncio.to_thread(watch.changed):
                     await self.control.reload()
+
+    async def _tidy(self) -> None:
+        """Give back now and then what the largest of many requests took at once and no other needs."""
+        while True:
+            await asyncio.sleep(_TIDY_EVERY_S)
+            await asyncio.to_thread(trim)
 
     async def _close(self) -> None:
         await self._shadows.close()

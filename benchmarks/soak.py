@@ -25,6 +25,8 @@ from benchmarks.traffic import Traffic
 from tests.operating import keys_file
 
 _SAMPLES, _WARM_UP_SHARE = 240, 0.1
+_PARTS = 10
+"""Of the series that is told: the warm-up is the first."""
 _MORE_MEMORY_SHARE, _MORE_FILES, _MORE_THREADS = 0.03, 8, 2
 
 
@@ -54,6 +56,15 @@ class Run:
         third = max(1, len(warm) // 3)
         first, last = ([float(getattr(each, of)) for each in part] for part in (warm[:third], warm[-third:]))
         return median(first), median(last)
+
+    def series(self, of: str) -> list[float]:
+        """Return the median of a figure over each tenth of the run, the warm-up first."""
+        tenth_s = self.minutes * 60 / _PARTS
+        tenths = [
+            [float(getattr(each, of)) for each in self.samples if int(each.at_s / tenth_s) == part]
+            for part in range(_PARTS)
+        ]
+        return [median(values) for values in tenths if values]
 
     def grown(self) -> list[str]:
         """Return the figures that are not flat."""
@@ -155,6 +166,8 @@ def table(run: Run) -> str:
     for of, name in (("pss_mb", "memory (PSS), MB"), ("files", "open files"), ("threads", "threads")):
         first, last = run.thirds(of)
         lines.append(f"| {name} | {first:.1f} | {last:.1f} |")
+    series = ", ".join(f"{value:.0f}" for value in run.series("pss_mb"))
+    lines += ["", f"Memory by tenths of the run, of which the first is left out above, in MB: {series}."]
     lines += ["", "| asked | times | not as expected |", "|---|---|---|"]
     for name, count in sorted(run.answers.items()):
         wrong = {each.partition(": ")[2]: times for each, times in run.errors.items() if each.startswith(f"{name}: ")}

@@ -2,12 +2,16 @@
 
 import ctypes
 import threading
+from functools import cache
 
+import numpy as np
 import onnxruntime
+
+from app.runtime.providers import IDENTITY
 
 _DEFAULT = -1
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """What glibc's ``mallopt`` may be told, by the numbers of its ``malloc.h``."""
 _LARGE_BYTES = 256 << 10
 """A package's files, tables and weights are such blocks, and few of what a request asks for."""
@@ -44,21 +48,43 @@ def let_go_of_graph(session: onnxruntime.InferenceSession) -> None:
     session._model_bytes = None  # noqa: SLF001 - the class has no other way, and says itself that it should not keep it
 
 
-def keep_large_apart() -> None:
-    """Have each large block be a mapping of its own, which goes back to the kernel when it is freed.
+def keep_heap_small() -> None:
+    """Have all threads share one heap, and each large block be a mapping of its own; call it before anything is opened.
 
-    Left alone, glibc learns from the first that is freed to put the next ones among small blocks, and the heap grows
-    with each version that is opened anew.
+    Left alone, glibc gives each thread a heap of its own, in which what that thread freed waits for that thread alone.
+    And from the first large block that is freed it learns to put the next ones among small blocks, which keep their
+    pages once they are free: then the process grows with each version that is opened anew.
     """
     if hasattr(_libc(), "malloc_trim"):
+        _libc().mallopt(_ARENA_MAX, 1)
         _libc().mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
         _libc().mallopt(_TRIM_THRESHOLD, _IDLE_BYTES)
 
 
 def trim() -> None:
-    """Give memory that was freed back to the kernel."""
+    """Give back to the kernel what nobody uses of the arena and of the heap."""
+    if _registered.is_set():
+        _shrink_arena()
     if hasattr(_libc(), "malloc_trim"):
         _libc().malloc_trim(0)
+
+
+def _shrink_arena() -> None:
+    """Give back the regions of which no run and no answer holds anything now; left alone, the arena keeps them all.
+
+    The runtime does so at the end of a run that asks for it, in the whole of the arena that its session takes part in.
+    """
+    asking = onnxruntime.RunOptions()
+    asking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    _smallest_session().run(None, {"x": np.zeros(1, np.float32)}, asking)
+
+
+@cache
+def _smallest_session() -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    join_arena(options)
+    return onnxruntime.InferenceSession(IDENTITY, options, providers=["CPUExecutionProvider"])
 
 
 def _libc() -> ctypes.CDLL:

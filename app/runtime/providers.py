@@ -14,11 +14,11 @@ Device = Literal["cpu", "cuda"]
 
 _NAMES: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-# One Identity node on float32[1], opset 17: the smallest graph that shows whether a provider works.
-_IDENTITY = bytes.fromhex(
+IDENTITY = bytes.fromhex(
     "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a02"
     "0801620f0a0179120a0a08080112040a02080142040a001011"
 )
+"""One Identity node from x to y, float32[1], opset 17: the smallest graph that runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def cuda_trouble() -> str | None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(_IDENTITY, options, providers=[_NAMES["cuda"], _NAMES["cpu"]])
+        session = onnxruntime.InferenceSession(IDENTITY, options, providers=[_NAMES["cuda"], _NAMES["cpu"]])
     except Exception:  # noqa: BLE001 - ONNX Runtime's exceptions share no base class
         return "its CUDA provider does not start"
     return None if _NAMES["cuda"] in session.get_providers() else "its CUDA provider finds no usable device or driver"

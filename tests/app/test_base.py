@@ -1,5 +1,8 @@
 """Packages that open before there is a service: those that are as they are wanted are taken, and no others."""
 
+import ctypes
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,7 @@ from app.settings import Settings
 from tests.packages import TINY, copy_tiny, edit_manifest
 from tests.parrot import parrot
 
+ROOT = Path(__file__).parents[2]
 ONE = ("tiny", 1)
 
 
@@ -114,3 +118,25 @@ def test_a_base_without_a_folder_of_packages_is_refused(tmp_path: Path) -> None:
     for made in (base_of, early_base):
         with pytest.raises(StartupError, match="expected a folder of model packages"):
             made(Settings(models_dir=tmp_path / "nowhere", provider="cpu"))
+
+
+_OPENED = """
+import ctypes, os, sys
+
+from app.base import early_base
+from app.settings import Settings
+
+early_base(Settings(models_dir=sys.argv[1])).registry.join_early()
+os.dup2(1, 2)  # where glibc writes to
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_stats"), reason="only glibc's heap is told")
+def test_packages_open_into_one_heap(tmp_path: Path) -> None:
+    for version in (1, 2):
+        copy_tiny(tmp_path, version=version)
+    said = subprocess.run(
+        [sys.executable, "-c", _OPENED, str(tmp_path)], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout
+    assert [line for line in said.splitlines() if line.startswith("Arena ")] == ["Arena 0:"]

@@ -1,19 +1,23 @@
 """The composition root."""
 
+import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from app.api import admin
 from app.api.oip.routes import STATUSES_BY_PATH
 from app.codes import codes, item_codes
 from app.errors import ProviderError, RequestError, StartupError
-from app.main import create_app
+from app.main import Parts, create_app
 from app.modelpack.manifest import CLASSIFYING
 from app.settings import Settings
-from tests.packages import PACKAGES
+from tests.packages import PACKAGES, copy_tiny
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 OF_OTHERS = {"stream_idle", "change_refused"}
@@ -32,6 +36,21 @@ def test_importing_the_service_loads_no_torch_and_no_training() -> None:
 def test_a_models_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"SLUICE_MODELS_DIR is .*nowhere.*expected a folder of model packages"):
         create_app(Settings(models_dir=tmp_path / "nowhere"))
+
+
+async def test_what_a_large_batch_took_is_given_back_while_the_service_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_tiny(tmp_path)
+    trimmed = list[str]()
+    monkeypatch.setattr("app.main._TIDY_EVERY_S", 0.01)
+    monkeypatch.setattr("app.main.trim", lambda: trimmed.append(threading.current_thread().name))
+    async with Parts(Settings(models_dir=tmp_path)).lifespan(FastAPI()):
+        await until(lambda: len(trimmed) > 1)
+    ended = len(trimmed)
+    await asyncio.sleep(0.1)
+    assert len(trimmed) <= ended + 1, "one may be under way"
+    assert threading.main_thread().name not in trimmed
 
 
 def test_cuda_asked_for_and_absent_stops_the_start() -> None:

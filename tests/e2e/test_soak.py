@@ -21,3 +21,9 @@ def test_what_grows_is_named_and_what_only_warms_up_is_not() -> None:
     assert Run(100 / 60, flat).grown() == []
     assert Run(100 / 60, grows).grown() == ["pss_mb", "files"]
     assert "pss_mb, files grew" in summary(Run(100 / 60, grows))
+
+
+def test_memory_is_told_by_tenths_of_the_run() -> None:
+    run = Run(100 / 60, [Sample(at, 200.0 if at >= 10 else 100.0, 50, 20) for at in range(0, 100, 5)])
+    assert run.series("pss_mb") == [100.0, *[200.0] * 9]
+    assert "in MB: 100, 200, 200," in table(run)

@@ -1,4 +1,4 @@
-"""Sessions share one arena, keep no bytes of their graph, and the heap gives back what was freed."""
+"""Sessions share one arena and keep no bytes of their graph, threads share one heap; both give back what is free."""
 
 import ctypes
 import json
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.modelpack.store import open_package
-from app.runtime.memory import keep_large_apart, trim
+from app.runtime.memory import keep_heap_small, trim
 from app.runtime.providers import choose
 from app.runtime.session import Session, padded
 from tests.packages import TINY
@@ -28,8 +28,8 @@ def held_mb():
     return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
 """
 
-# A process of its own: in this one other tests' sessions have filled the arena. Each run takes 64 MB of work space.
-_FOUR_SESSIONS = """
+# A graph each of whose runs takes 64 MB of work space.
+_ROOMY = """
 import json, threading
 
 import numpy as np
@@ -38,10 +38,6 @@ from onnx import TensorProto, helper
 
 from app.runtime.providers import choose
 from app.runtime.session import opened
-
-registered = []
-register = onnxruntime.create_and_register_allocator
-onnxruntime.create_and_register_allocator = lambda *given: (registered.append(given), register(*given))
 
 graph = helper.make_graph(
     [
@@ -55,6 +51,13 @@ graph = helper.make_graph(
     [helper.make_tensor_value_info("sum", TensorProto.FLOAT, [])],
 )
 raw = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+"""
+
+# A process of its own: in this one other tests' sessions have filled the arena.
+_FOUR_SESSIONS = """
+registered = []
+register = onnxruntime.create_and_register_allocator
+onnxruntime.create_and_register_allocator = lambda *given: (registered.append(given), register(*given))
 
 sessions = []
 open_one = lambda: sessions.append(opened("roomy.onnx", raw, choose("cpu")))
@@ -71,9 +74,42 @@ for session in sessions:
 print(json.dumps({"registered": len(registered), "held_mb": held}))
 """
 
+_SHAPES = """
+from app.runtime.memory import keep_heap_small, trim
+
+keep_heap_small()
+sessions = [opened("roomy.onnx", raw, choose("cpu")) for _ in range(2)]
+sizes = [1 << 16, 3 << 20, 1 << 23, 1 << 10, 5 << 20]
+sessions[0].run(None, {"size": np.array([1])})
+trim()
+held = [held_mb()]
+for _ in range(4):
+    for at, size in enumerate(sizes):
+        sessions[at % 2].run(None, {"size": np.array([size])})
+    held.append(held_mb())
+    trim()
+    held.append(held_mb())
+print(json.dumps(held))
+"""
+
+_THREADS = """
+import ctypes, os, threading
+
+from app.runtime.memory import keep_heap_small
+
+keep_heap_small()
+all_have = threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (bytes(60_000), all_have.wait())) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+os.dup2(1, 2)  # where glibc writes to
+ctypes.CDLL(None).malloc_stats()
+"""
 
 _FREED = """
-from app.runtime.memory import keep_large_apart, trim
+from app.runtime.memory import trim
 
 below = [bytes(60_000) for _ in range(2000)]
 stays = bytes(60_000)
@@ -84,9 +120,9 @@ print(before - held_mb())
 """
 
 _LARGE = """
-from app.runtime.memory import keep_large_apart
+from app.runtime.memory import keep_heap_small
 
-keep_large_apart()
+keep_heap_small()
 for _ in range(3):
     b"x" * (12 << 20)  # freed at once: from this glibc learns
 large, small = [], []
@@ -107,12 +143,25 @@ def process(script: str) -> str:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells what is held")
 def test_sessions_that_are_opened_at_once_share_one_arena() -> None:
-    said = json.loads(process(_FOUR_SESSIONS))
+    said = json.loads(process(_ROOMY + _FOUR_SESSIONS))
     first, *later = np.diff(said["held_mb"])
     assert said["registered"] == 1
     assert first > 60, "the run takes work space"
     assert len(later) == 3
     assert sum(later) < first / 4
+
+
+@glibc
+def test_runs_of_any_size_leave_the_arena_as_small_as_it_was_once_it_is_trimmed() -> None:
+    before, *then = json.loads(process(_ROOMY + _SHAPES))
+    taken, left = then[::2], then[1::2]
+    assert min(taken) > before + 60, "the runs take work space, and the arena keeps it"
+    assert max(left) < before + 4
+
+
+@glibc
+def test_threads_share_one_heap() -> None:
+    assert [line for line in process(_THREADS).splitlines() if line.startswith("Arena ")] == ["Arena 0:"]
 
 
 class Raw(bytes):
@@ -153,5 +202,5 @@ def test_what_was_freed_below_what_stays_goes_back_to_the_kernel() -> None:
 
 def test_a_heap_that_cannot_be_told_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    keep_large_apart()
+    keep_heap_small()
     trim()

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 
 from app.errors import ProviderError
-from app.runtime.providers import _IDENTITY, choose, cuda_trouble
+from app.runtime.providers import IDENTITY, choose, cuda_trouble
 
 
 def absent() -> str | None:
@@ -50,6 +50,6 @@ def test_an_installed_provider_that_opens_on_the_cpu_is_trouble(monkeypatch: pyt
     monkeypatch.setattr(
         onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )
-    opened = onnxruntime.InferenceSession(_IDENTITY, providers=["CPUExecutionProvider"])
+    opened = onnxruntime.InferenceSession(IDENTITY, providers=["CPUExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: opened)
     assert cuda_trouble() == "its CUDA provider finds no usable device or driver"
