@@ -8,7 +8,6 @@ from functools import partial
 
 import structlog
 from fastapi import FastAPI
-from starlette.routing import Route
 
 from app import __version__
 from app.api import admin, bulk, catalogue, health, openapi, predict, refusal, summarize
@@ -90,15 +89,18 @@ def create_app(settings: Settings | None = None, siblings: Siblings | None = Non
     app.state.access = access
     app.state.control = parts.control
     refusal.install(app)
-    predictions, summaries = predict.router(parts.service), summarize.router(parts.service, parts.summaries)
-    streams, protocol = bulk.router(parts.service, settings), oip.router(parts.answering, parts.repository)
-    for routes in (predictions, summaries, streams):
-        app.router.routes += predict.plain_routes(routes)  # first, so that these answer and FastAPI's document
-    app.router.routes += oip.plain_routes(protocol)
-    others = catalogue.router(parts.registry), admin.router(parts.control), health.router(parts.service), protocol
-    for router in (predictions, summaries, streams, *others):
-        require_scopes(route.path for route in router.routes if isinstance(route, Route))
-        app.include_router(router)
+    served = [
+        predict.routes(parts.service),
+        summarize.routes(parts.service, parts.summaries),
+        bulk.routes(parts.service, settings),
+        catalogue.routes(parts.registry),
+        admin.routes(parts.control),
+        health.routes(parts.service),
+        oip.routes(parts.answering, parts.repository),
+    ]
+    for routes in served:
+        require_scopes(routes.paths)
+        app.router.routes += routes.answering()
     ledger = Ledger(parts.metrics, routes=frozenset([*_ROUTE_CODES, *grpc_calls.ROUTES]) - {OTHER_ROUTE})
     app.add_middleware(Guard, access=access, ledger=ledger, bounds=_bounds(settings), unbounded=bulk.PATHS)
     app.state.ledger = ledger
@@ -109,7 +111,7 @@ def create_app(settings: Settings | None = None, siblings: Siblings | None = Non
     app.state.express = Express(parts.service, access, ledger, settings.max_body_bytes)
     for route, statuses in _ROUTE_CODES.items():
         parts.metrics.declare_route(route, map(str, sorted({*statuses, *openapi.guard_statuses(route)})))
-    openapi.install(app)
+    openapi.install(app, served)
     return app
 
 

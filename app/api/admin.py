@@ -1,15 +1,16 @@
 """/admin: changes of what is served. The guard lets nobody in without a key of the scope ``admin``."""
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from app.api.admin_schemas import AliasesRequest, ChangeReport, ShadowRequest, version_of
 from app.api.body import json_response
 from app.api.examples import answers
 from app.api.predict import refuse_media_type
+from app.api.routes import Routes
 from app.api.schemas import parse_request
 from app.control import Control, Report, told
 from app.runtime.changes import Change, Load, Reload, SetAliases, SetShadow, Unload
@@ -32,9 +33,9 @@ _ALL_OR_NONE = (
 )
 
 
-def router(control: Control) -> APIRouter:
+def routes(control: Control) -> Routes:
     """Return the routes over ``control``."""
-    routes = APIRouter(tags=["admin"])
+    found = Routes("admin")
 
     async def answer(change: Change) -> Response:
         return json_response(_report(await control.change(change)))
@@ -60,45 +61,12 @@ def router(control: Control) -> APIRouter:
         shadow = Shadow(its.version, its.share) if its is not None else None
         return await answer(SetShadow(request.path_params["name"], shadow))
 
-    def add(
-        method: str,
-        path: str,
-        endpoint: Callable[[Request], Awaitable[Response]],
-        summary: str,
-        description: str,
-        **more: Any,
-    ) -> None:
-        routes.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            summary=summary,
-            description=f"{description}\n\n{_ALL_OR_NONE}",
-            response_model=None,
-            responses=answers(*STATUSES, ok={"model": ChangeReport, "content": _json({"example": _EXAMPLE})}),
-            openapi_extra={"parameters": _parameters(path)} | more,
-        )
-
-    add("POST", RELOAD, reload, "Bring what is served in line with the models folder", _RELOAD)
-    add("POST", LOAD, load, "Open a version from disk", _LOAD)
-    add("POST", UNLOAD, unload, "Close a version", _UNLOAD)
-    add(
-        "PUT",
-        ALIASES,
-        set_aliases,
-        "Set a package's aliases and their weights",
-        _ALIASES,
-        **_body(AliasesRequest, _STABLE),
-    )
-    add(
-        "PUT",
-        SHADOW,
-        set_shadow,
-        "Let a candidate answer a share of a package's texts too, unseen",
-        _SHADOW,
-        **_body(ShadowRequest, _CANDIDATE),
-    )
-    return routes
+    found.add("POST", RELOAD, reload, partial(_told, RELOAD))
+    found.add("POST", LOAD, load, partial(_told, LOAD))
+    found.add("POST", UNLOAD, unload, partial(_told, UNLOAD))
+    found.add("PUT", ALIASES, set_aliases, partial(_told, ALIASES, AliasesRequest, _STABLE))
+    found.add("PUT", SHADOW, set_shadow, partial(_told, SHADOW, ShadowRequest, _CANDIDATE))
+    return found
 
 
 _RELOAD = (
@@ -114,6 +82,13 @@ _ALIASES = (
     "no version are shared out by weight; where there is none, `stable` answers them or, without it, `latest`. Those "
     "that are left out are no longer aliases. The same X-Request-Key gets the same alias."
 )
+_SUMMARIES = {
+    RELOAD: "Bring what is served in line with the models folder",
+    LOAD: "Open a version from disk",
+    UNLOAD: "Close a version",
+    ALIASES: "Set a package's aliases and their weights",
+    SHADOW: "Let a candidate answer a share of a package's texts too, unseen",
+}
 _STABLE = {"aliases": {"stable": {"version": 3, "weight": 95}, "canary": {"version": 4, "weight": 5}}}
 
 _SHADOW = (
@@ -122,6 +97,22 @@ _SHADOW = (
     "the candidate is closed. For packages that classify. The same X-Request-Key is always of the share, or never."
 )
 _CANDIDATE = {"shadow": {"version": 4, "share": 0.1}}
+_DESCRIPTIONS = {RELOAD: _RELOAD, LOAD: _LOAD, UNLOAD: _UNLOAD, ALIASES: _ALIASES, SHADOW: _SHADOW}
+
+
+def _told(
+    path: str, form: type[AliasesRequest | ShadowRequest] | None = None, example: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    extra: dict[str, Any] = {"parameters": _parameters(path)}
+    if form is not None:
+        content = _json({"schema": form.model_json_schema(), "example": example})
+        extra["requestBody"] = {"required": True, "content": content}
+    return {
+        "summary": _SUMMARIES[path],
+        "description": f"{_DESCRIPTIONS[path]}\n\n{_ALL_OR_NONE}",
+        "responses": answers(*STATUSES, ok={"model": ChangeReport, "content": _json({"example": _EXAMPLE})}),
+        "openapi_extra": extra,
+    }
 
 
 def _place(request: Request) -> tuple[str, int]:
@@ -130,12 +121,6 @@ def _place(request: Request) -> tuple[str, int]:
 
 def _report(report: Report) -> dict[str, Any]:
     return {"workers": report.workers, **told(report.outcome)}
-
-
-def _body(form: type[AliasesRequest | ShadowRequest], example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "requestBody": {"required": True, "content": _json({"schema": form.model_json_schema(), "example": example})}
-    }
 
 
 def _json(what: dict[str, Any]) -> dict[str, Any]:

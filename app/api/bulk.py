@@ -1,16 +1,18 @@
 """POST /v1/<task>/bulk: lines of texts in, lines of answers out, for as long as the client sends and reads."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from app.api.examples import answers
 from app.api.linestream import LineStream, Manners
 from app.api.ndjson import MEDIA_TYPE
 from app.api.predict import path_of as predict_path
+from app.api.routes import Endpoint, Routes
 from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import trace_of
 from app.api.unpacking import Unpacking
@@ -57,24 +59,24 @@ PATHS = frozenset(path_of(task) for task in CLASSIFYING)
 """The routes whose body is a stream without a bound."""
 
 
-def router(service: Service, settings: Settings) -> APIRouter:
+def routes(service: Service, settings: Settings) -> Routes:
     """Return the bulk routes over ``service``, one a task."""
-    routes = APIRouter(tags=["bulk"])
+    found = Routes("bulk")
     streams = _Streams(service, settings)
-    lines = {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE_LINES}}
     for task in CLASSIFYING:
-        routes.add_api_route(
-            path_of(task),
-            streams.endpoint(task),
-            methods=["POST"],
-            name=f"{task}_bulk",
-            summary=f"A stream of texts, as POST {predict_path(task)}",
-            description=_DESCRIPTION,
-            response_model=None,
-            responses=answers(*STATUSES, ok={"content": {MEDIA_TYPE: {"example": _EXAMPLE_ANSWERS}}}),
-            openapi_extra={"requestBody": {"required": False, "content": lines}, "parameters": _parameters()},
-        )
-    return routes
+        found.add("POST", path_of(task), streams.endpoint(task), partial(_told, task))
+    return found
+
+
+def _told(task: Classifying) -> dict[str, Any]:
+    lines = {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE_LINES}}
+    return {
+        "name": f"{task}_bulk",
+        "summary": f"A stream of texts, as POST {predict_path(task)}",
+        "description": _DESCRIPTION,
+        "responses": answers(*STATUSES, ok={"content": {MEDIA_TYPE: {"example": _EXAMPLE_ANSWERS}}}),
+        "openapi_extra": {"requestBody": {"required": False, "content": lines}, "parameters": _parameters()},
+    }
 
 
 class _Streams:
@@ -85,7 +87,7 @@ class _Streams:
         self._settings = settings
         self._open = 0
 
-    def endpoint(self, task: Classifying) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint(self, task: Classifying) -> Endpoint:
         settings = self._settings
         bulk = Bulk(self._service, settings.bulk_rows)
         manners = Manners(settings.max_bulk_line_bytes, settings.bulk_idle_s, settings.drain_s)

@@ -2,41 +2,51 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import Request
 from fastapi.responses import Response
 
 from app.api.body import json_response
 from app.api.examples import answers, route_example
+from app.api.routes import Routes
 from app.api.schemas import ModelInfo, ModelList
 from app.modelpack.manifest import Manifest
 from app.runtime.model import Model
 from app.runtime.registry import Registry
 from app.runtime.snapshot import Entry
 
+ALL, ONE = "/v1/models", "/v1/models/{name}"
 
-def router(registry: Registry) -> APIRouter:
+
+def routes(registry: Registry) -> Routes:
     """Return the listing routes over ``registry``."""
-    routes = APIRouter(tags=["models"])
+    found = Routes("models")
 
-    @routes.get(
-        "/v1/models",
-        summary="List every package",
-        responses=answers(ok={"model": ModelList, "content": route_example("/v1/models")}),
-    )
-    async def models() -> Response:
+    async def models(_: Request) -> Response:
         """List packages with their versions, those that failed among them with the reason."""
         return json_response({"models": [describe(registry, name) for name in registry.names]})
 
-    @routes.get(
-        "/v1/models/{name}",
-        summary="Tell of one package",
-        responses=answers(404, ok={"model": ModelInfo, "content": route_example("/v1/models/{name}")}),
-    )
-    async def model(name: str) -> Response:
+    async def model(request: Request) -> Response:
         """Tell a package's task, languages, labels, versions, state, and the figures of its card."""
-        return json_response(describe(registry, name))
+        return json_response(describe(registry, request.path_params["name"]))
 
-    return routes
+    found.add("GET", ALL, models, _told_of_all)
+    found.add("GET", ONE, model, _told_of_one)
+    return found
+
+
+def _told_of_all() -> dict[str, Any]:
+    ok = {"model": ModelList, "content": route_example(ALL)}
+    return {"summary": "List every package", "responses": answers(ok=ok)}
+
+
+def _told_of_one() -> dict[str, Any]:
+    ok = {"model": ModelInfo, "content": route_example(ONE)}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "summary": "Tell of one package",
+        "responses": answers(404, ok=ok),
+        "openapi_extra": {"parameters": [name]},
+    }
 
 
 def describe(registry: Registry, name: str) -> dict[str, Any]:

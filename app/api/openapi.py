@@ -1,12 +1,15 @@
 """What the guard may answer on every route, told in the OpenAPI document beside what the routes say of themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
 from app.api.access import OPEN, SCOPES
 from app.api.events import MEDIA_TYPE as EVENTS
 from app.api.examples import refusal_of
+from app.api.routes import Routes
 
 GUARDED = (400, 408, 413, 431, 503)
 """What any route may answer before it is reached."""
@@ -30,22 +33,26 @@ def _event_of(data: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"data": told}, "required": ["data"]}
 
 
-def install(app: FastAPI) -> None:
-    """Make the application's document tell of keys and of the guard's refusals."""
-    plain = app.openapi
+def install(app: FastAPI, routes: Sequence[Routes]) -> None:
+    """Make the application's document one of ``routes``, of keys and of the guard's refusals, once it is asked for."""
 
     def openapi() -> dict[str, Any]:
-        told = app.openapi_schema is not None
-        document = plain()
-        if not told:
-            _lift_definitions(document)
-            document["components"]["securitySchemes"] = _SCHEMES
-            for path, operations in document["paths"].items():
-                for operation in operations.values():
-                    _describe(path, operation)
-        return document
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, routes)
+        return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, routes: Sequence[Routes]) -> dict[str, Any]:
+    documented = [route for some in routes for route in some.documented()]
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=documented)
+    _lift_definitions(document)
+    document["components"]["securitySchemes"] = _SCHEMES
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _describe(path, operation)
+    return document
 
 
 def _lift_definitions(document: dict[str, Any]) -> None:

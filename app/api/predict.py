@@ -1,13 +1,11 @@
 """POST /v1/<task>: texts in, answers out."""
 
 import time
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Route
 
 from app.api.body import json_response
 from app.api.disconnect import CancelledWhenGone
@@ -15,6 +13,7 @@ from app.api.examples import answer_examples, answers, request_examples
 from app.api.haste import PARAMETERS
 from app.api.ledger import CLIENT_CLOSED
 from app.api.refusal import refuse
+from app.api.routes import Endpoint, Routes
 from app.api.schemas import PredictRequest, PredictResponse, parse_request
 from app.api.trace import Trace, trace_of
 from app.errors import InvalidRequest, UnsupportedMediaType
@@ -51,29 +50,29 @@ def path_of(task: Classifying) -> str:
     return f"/v1/{task}"
 
 
-def router(service: Service) -> APIRouter:
+def routes(service: Service) -> Routes:
     """Return the prediction routes over ``service``, one a task; they differ in which packages may answer."""
-    routes = APIRouter(tags=["predict"])
+    found = Routes("predict")
     for task in CLASSIFYING:
-        body = {"schema": PredictRequest.model_json_schema(), "examples": request_examples(task)}
-        routes.add_api_route(
-            path_of(task),
-            _endpoint(service, task),
-            methods=["POST"],
-            name=task,
-            summary=_SUMMARIES[task],
-            description=f"{_LABELS[task]}\n\n{_ITEMS}",
-            response_model=None,
-            responses=answers(*STATUSES, ok={"model": PredictResponse} | answer_examples(task)),
-            openapi_extra={
-                "parameters": PARAMETERS,
-                "requestBody": {"required": True, "content": {"application/json": body}},
-            },
-        )
-    return routes
+        found.add("POST", path_of(task), _endpoint(service, task), partial(_told, task))
+    return found
 
 
-def _endpoint(service: Service, task: Classifying) -> Callable[[Request], Awaitable[Response]]:
+def _told(task: Classifying) -> dict[str, Any]:
+    body = {"schema": PredictRequest.model_json_schema(), "examples": request_examples(task)}
+    return {
+        "name": task,
+        "summary": _SUMMARIES[task],
+        "description": f"{_LABELS[task]}\n\n{_ITEMS}",
+        "responses": answers(*STATUSES, ok={"model": PredictResponse} | answer_examples(task)),
+        "openapi_extra": {
+            "parameters": PARAMETERS,
+            "requestBody": {"required": True, "content": {"application/json": body}},
+        },
+    }
+
+
+def _endpoint(service: Service, task: Classifying) -> Endpoint:
     async def predict(request: Request) -> Response:
         trace = trace_of(request.scope)
         refuse_media_type(request)
@@ -103,19 +102,6 @@ def query_of(asked: PredictRequest, trace: Trace) -> Query:
         haste=trace.haste,
         key=trace.sticky_key,
     )
-
-
-def plain_routes(routes: APIRouter) -> list[BaseRoute]:
-    """Return the same endpoints as routes of Starlette.
-
-    They read their request themselves and answer with a response, so FastAPI's dependencies, validation and
-    serialization have nothing to do there, and cost more than all of that.
-    """
-    return [
-        Route(route.path, route.endpoint, methods=sorted(route.methods or ()))
-        for route in routes.routes
-        if isinstance(route, APIRoute)
-    ]
 
 
 def refuse_media_type(request: Request) -> None:

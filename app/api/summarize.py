@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from app.api.body import json_response
@@ -15,6 +15,7 @@ from app.api.haste import PARAMETERS
 from app.api.ledger import CLIENT_CLOSED
 from app.api.predict import DIGITS, STATUSES, failure_body, milliseconds, refuse_media_type
 from app.api.refusal import refuse
+from app.api.routes import Routes
 from app.api.schemas import parse_request
 from app.api.summary_schemas import SummaryRequest, SummaryResponse
 from app.api.trace import Trace, trace_of
@@ -43,9 +44,9 @@ first event is an ordinary error; a later one is a last event `{"error", "code",
 stops the work."""
 
 
-def router(service: Service, summaries: Summaries) -> APIRouter:
+def routes(service: Service, summaries: Summaries) -> Routes:
     """Return the route; ``service`` says whether work is taken."""
-    routes = APIRouter(tags=["summarize"])
+    found = Routes("summarize")
 
     async def summarize(request: Request) -> Response:
         trace = trace_of(request.scope)
@@ -60,25 +61,25 @@ def router(service: Service, summaries: Summaries) -> APIRouter:
             reply = await summaries.answer(_wish(asked, trace))
         return Response(status_code=CLIENT_CLOSED) if client.gone else _respond(reply, trace)
 
+    found.add("POST", PATH, summarize, _told)
+    return found
+
+
+def _told() -> dict[str, Any]:
     body = {"schema": SummaryRequest.model_json_schema(), "examples": summary_requests()}
     events = {"schema": {"type": "object"}, "example": _EXAMPLE_EVENTS}
     ok: dict[str, Any] = {"model": SummaryResponse} | summary_examples()
     ok.setdefault("content", {})[MEDIA_TYPE] = events
-    routes.add_api_route(
-        PATH,
-        summarize,
-        methods=["POST"],
-        name="summarize",
-        summary="Summarize texts: a headline, a dialogue's gist, or the best sentences",
-        description=_DESCRIPTION,
-        response_model=None,
-        responses=answers(*STATUSES, ok=ok, of_summaries=True),
-        openapi_extra={
+    return {
+        "name": "summarize",
+        "summary": "Summarize texts: a headline, a dialogue's gist, or the best sentences",
+        "description": _DESCRIPTION,
+        "responses": answers(*STATUSES, ok=ok, of_summaries=True),
+        "openapi_extra": {
             "parameters": PARAMETERS,
             "requestBody": {"required": True, "content": {"application/json": body}},
         },
-    )
-    return routes
+    }
 
 
 def answer_body(reply: SummaryReply, total_s: float) -> dict[str, Any]:

@@ -1,14 +1,11 @@
 """The routes of /v2: the Open Inference Protocol, with Triton's extensions of it."""
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Scope
 
 from app.api.admin_schemas import ChangeReport
 from app.api.body import json_response
@@ -24,10 +21,9 @@ from app.api.oip.repository import Repository
 from app.api.oip.statistics import statistics
 from app.api.oip.wire import parse, read, refuse_media_type, write
 from app.api.predict import STATUSES
+from app.api.routes import Endpoint, Routes
 from app.api.trace import trace_of
 from app.runtime.model import Model
-
-Endpoint = Callable[..., Awaitable[Response]]
 
 HTTP_OK = 200
 _MODEL, _VERSION = "/v2/models/{name}", "/versions/{version}"
@@ -54,44 +50,26 @@ Tensors in binary stand behind the JSON, whose length the header Inference-Heade
 _GENERATE = "For packages that write or quote; the parameters are those of an inference request for summaries."
 
 
-def router(answering: Answering, repository: Repository) -> APIRouter:
+def routes(answering: Answering, repository: Repository) -> Routes:
     """Return the routes over ``answering``."""
-    routes = APIRouter(tags=["open inference protocol"])
-    _add_server(routes, answering)
-    _add_models(routes, answering)
-    _add_asking(routes, answering)
-    _add_changes(routes, repository)
-    return routes
+    found = Routes("open inference protocol")
+    _add_server(found, answering)
+    _add_models(found, answering)
+    _add_asking(found, answering)
+    _add_changes(found, repository)
+    return found
 
 
-class PlainRoute(Route):
-    """A route of Starlette whose requests are counted by its template and not by their own path."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match as Starlette does, and say which route it was."""
-        match, found = super().matches(scope)
-        return match, {**found, "route": self}
-
-
-def plain_routes(routes: APIRouter) -> list[BaseRoute]:
-    """Return the routes that are asked most as routes of Starlette, for what ``app.api.predict`` says of its own."""
-    return [
-        PlainRoute(route.path, route.endpoint, methods=sorted(route.methods or ()))
-        for route in routes.routes
-        if isinstance(route, APIRoute) and route.path in _POSTS
-    ]
-
-
-def _add_server(routes: APIRouter, answering: Answering) -> None:
-    async def server() -> Response:
+def _add_server(routes: Routes, answering: Answering) -> None:
+    async def server(_: Request) -> Response:
         """Tell the server's name, version and extensions of the protocol."""
         return json_response(metadata.of_server())
 
-    async def live() -> Response:
+    async def live(_: Request) -> Response:
         """Answer 200 as long as the event loop turns."""
         return json_response({"live": True})
 
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         """Answer 200 once every package is opened and warmed up; 503 before, while draining, and while models hang."""
         answering.service.refuse_unless_fit()
         return json_response({"ready": True})
@@ -104,7 +82,7 @@ def _add_server(routes: APIRouter, answering: Answering) -> None:
 
     _get(routes, "/v2", server, "Tell of the server", schemas.ServerMetadata)
     # the protocol's own document writes it with the slash
-    routes.add_api_route("/v2/", server, methods=["GET"], include_in_schema=False)
+    routes.add("GET", "/v2/", server, lambda: {"include_in_schema": False})
     _get(routes, "/v2/health/live", live, "Is the process alive? As the protocol asks", schemas.Live)
     _get(routes, "/v2/health/ready", ready, "May it get requests? As the protocol asks", schemas.Ready)
     _post(
@@ -117,8 +95,8 @@ def _add_server(routes: APIRouter, answering: Answering) -> None:
     )
 
 
-def _add_models(routes: APIRouter, answering: Answering) -> None:
-    async def every() -> Response:
+def _add_models(routes: Routes, answering: Answering) -> None:
+    async def every(_: Request) -> Response:
         """Tell what each package has done since the service started."""
         return json_response(statistics(answering.service.metrics, answering.registry.ready))
 
@@ -146,7 +124,7 @@ def _add_models(routes: APIRouter, answering: Answering) -> None:
         _get(routes, path, tell, f"Tell of the inputs and outputs of {which}", schemas.ModelMetadata)
 
 
-def _add_asking(routes: APIRouter, answering: Answering) -> None:
+def _add_asking(routes: Routes, answering: Answering) -> None:
     async def infer(request: Request) -> Response:
         trace = trace_of(request.scope)
         refuse_media_type(request)
@@ -167,7 +145,6 @@ def _add_asking(routes: APIRouter, answering: Answering) -> None:
         return await generate_stream(answering, request, *_named(request))
 
     answer, wish = schemas.InferenceResponse, schemas.GenerateRequest
-    events = {"content": {MEDIA_TYPE: {"schema": schemas.GenerateEvent.model_json_schema()}}}
     for path, which in _PATHS.items():
         _post(routes, f"{path}/infer", infer, f"Ask {which}", ok=answer, form=schemas.InferenceRequest, more=_INFER)
         _post(
@@ -180,10 +157,10 @@ def _add_asking(routes: APIRouter, answering: Answering) -> None:
             more=_GENERATE,
         )
         told = f"Summarize by {which}, as it is decided"
-        _post(routes, f"{path}/generate_stream", streamed, told, ok=events, form=wish, more=_GENERATE)
+        _post(routes, f"{path}/generate_stream", streamed, told, ok=None, form=wish, more=_GENERATE)
 
 
-def _add_changes(routes: APIRouter, repository: Repository) -> None:
+def _add_changes(routes: Routes, repository: Repository) -> None:
     async def load(request: Request) -> Response:
         """Open every version that is on disk, anew where it is open; in every process or in none."""
         refuse_media_type(request)
@@ -205,37 +182,41 @@ def _named(request: Request) -> tuple[str, str | None]:
     return request.path_params["name"], request.path_params.get("version")
 
 
-def _get(routes: APIRouter, path: str, endpoint: Endpoint, summary: str, model: Any) -> None:
-    statuses = [status for status in STATUSES_BY_PATH[path] if status != HTTP_OK]
-    routes.add_api_route(
-        path,
-        endpoint,
-        methods=["GET"],
-        name=f"v2 {summary}",
-        summary=summary,
-        response_model=None,
-        responses=answers(*statuses, ok={"model": model}),
-        openapi_extra={"parameters": _parameters(path)},
-    )
+def _get(routes: Routes, path: str, endpoint: Endpoint, summary: str, model: Any) -> None:
+    routes.add("GET", path, endpoint, partial(_told_of_get, path, summary, model))
+
+
+def _told_of_get(path: str, summary: str, model: Any) -> dict[str, Any]:
+    return {
+        "name": f"v2 {summary}",
+        "summary": summary,
+        "responses": answers(*_refusals(path), ok={"model": model}),
+        "openapi_extra": {"parameters": _parameters(path)},
+    }
 
 
 def _post(
-    routes: APIRouter, path: str, endpoint: Endpoint, summary: str, *, ok: Any, form: type[BaseModel], more: str = ""
+    routes: Routes, path: str, endpoint: Endpoint, summary: str, *, ok: Any, form: type[BaseModel], more: str = ""
 ) -> None:
-    statuses = [status for status in STATUSES_BY_PATH[path] if status != HTTP_OK]
+    """Add a route whose answer is an ``ok`` or, for ``None``, a stream of events."""
+    routes.add("POST", path, endpoint, partial(_told_of_post, path, summary, ok, form, more))
+
+
+def _told_of_post(path: str, summary: str, ok: Any, form: type[BaseModel], more: str) -> dict[str, Any]:
+    events = {"content": {MEDIA_TYPE: {"schema": schemas.GenerateEvent.model_json_schema()}}}
     required = any(field.is_required() for field in form.model_fields.values())
     body = {"required": required, "content": {"application/json": {"schema": form.model_json_schema()}}}
-    routes.add_api_route(
-        path,
-        endpoint,
-        methods=["POST"],
-        name=f"v2 {summary}",
-        summary=summary,
-        description=more or None,
-        response_model=None,
-        responses=answers(*statuses, ok=ok if isinstance(ok, dict) else {"model": ok}, of_summaries=True),
-        openapi_extra={"parameters": [*_parameters(path), *PARAMETERS], "requestBody": body},
-    )
+    return {
+        "name": f"v2 {summary}",
+        "summary": summary,
+        "description": more or None,
+        "responses": answers(*_refusals(path), ok=events if ok is None else {"model": ok}, of_summaries=True),
+        "openapi_extra": {"parameters": [*_parameters(path), *PARAMETERS], "requestBody": body},
+    }
+
+
+def _refusals(path: str) -> list[int]:
+    return [status for status in STATUSES_BY_PATH[path] if status != HTTP_OK]
 
 
 def _parameters(path: str) -> list[dict[str, Any]]:
