@@ -34,6 +34,17 @@ def step_back() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _BEHIND)
 
 
+def give_way() -> None:
+    """Have the calling thread take no core from another when it wakes; where the kernel knows no such thing, not.
+
+    Linux calls that a batch policy. The thread keeps its share of the cores, and the event loop is no longer put off
+    by whoever it has just woken.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # 0 is this thread
+
+
 def _quota_cores(cgroup: Path) -> float | None:
     """Return the quota in cores of cgroup v2 (cpu.max) or v1 (cpu.cfs_*), ``None`` where there is none."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.runtime.threads import step_back, usable_cores
+from app.runtime.threads import give_way, step_back, usable_cores
 
 HERE = len(os.sched_getaffinity(0))
 
@@ -48,3 +48,10 @@ def test_a_thread_that_steps_back_leaves_the_others_where_they_are() -> None:
         found = behind.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
     assert found == min(19, before + 10)
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NO POLICIES OF THREADS: os.SCHED_BATCH is Linux's")
+def test_a_thread_that_gives_way_is_batch_work_and_the_others_are_not() -> None:
+    with ThreadPoolExecutor(1, initializer=give_way) as giving:
+        assert giving.submit(lambda: os.sched_getscheduler(0)).result() == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
