@@ -5,8 +5,7 @@ FastAPI and what is built on it takes half of a start to import, and is imported
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -21,7 +20,6 @@ from app.runtime.wrapping import Wish as Wrapping
 from app.runtime.wrapping import wrap as wrap_graph
 from app.settings import Settings, load_settings, unknown_variables
 from app.unwalked import unwalked
-from app.without import without
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Serve LSTM and GRU text models on ONNX Runtime.")
 app.add_typer(keys, name="keys")
@@ -45,7 +43,7 @@ def serve(
         typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
     base = _early(settings)
     try:
-        with _imports():
+        with unwalked():
             from app import workers  # noqa: PLC0415 - the packages open meanwhile
         workers.serve(settings, base)
     except StartupError as error:
@@ -72,7 +70,7 @@ def predict(
     """
     settings = _settings(models_dir=models_dir)
     base = _early(settings) if output is None else None
-    with _imports():
+    with unwalked():
         from app import logs, offline  # noqa: PLC0415 - the packages open meanwhile
         from app.corpus.command import Wanted, predict_file  # noqa: PLC0415 - see above
     logs.configure("console", "error")
@@ -88,21 +86,10 @@ def models(models_dir: ModelsDir = None) -> None:
     """List the packages as JSON, those that were refused with the reason."""
     settings = _settings(models_dir=models_dir)
     base = _early(settings)
-    with _imports():
+    with unwalked():
         from app import logs, offline  # noqa: PLC0415 - the packages open meanwhile
     logs.configure("console", "error")
     _end(lambda: offline.list_models(settings, base))
-
-
-@contextmanager
-def _imports() -> Iterator[None]:
-    """Import what a command needs beyond this module.
-
-    structlog takes rich along where it is there, a tenth of all modules, for tracebacks with locals, which it is not to
-    write.
-    """
-    with unwalked(), without("rich"):
-        yield
 
 
 def _end(work: Callable[[], int]) -> NoReturn:
