@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -113,6 +113,7 @@ async def batcher(
     watchdog: Watchdog | None = None,
     inline: Inline | None = None,
     patience: Patience | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Batcher]:
     made = Batcher(
         threads=threads,
@@ -122,6 +123,7 @@ async def batcher(
         watchdog=watchdog,
         inline=inline,
         patience=patience,
+        clock=clock,
     )
     made.start()
     try:
@@ -565,6 +567,30 @@ async def test_where_overload_begins_what_would_wait_too_long_hears_so_at_once()
     assert 0 < len(shed) < len(tickets)
     assert shed == list(range(shed[0], shed[0] + len(shed))), "those that had come last"
     assert ("shed", len(shed)) in counts.drops
+
+
+async def test_that_nobody_is_refused_holds_for_a_moment_but_no_longer_than_the_queue_is_short() -> None:
+    lane, stands_still = Slow.opened(), list[float]()
+    patience = Patience(max_wait_s=0.05, overload_wait_s=0.05)
+    async with batcher(
+        patience=patience, clock=lambda: stands_still[0] if stands_still else time.monotonic()
+    ) as running:
+        for at in range(10):
+            await running.submit(lane, [row(at)], 5)
+        lane.gate.clear()
+        lane.started.clear()
+        first = await blocked(running, lane)
+        stands_still.append(time.monotonic())
+        running.refuse_unless_soon(10)
+        tickets: list[Ticket] = []
+        with pytest.raises(WaitTooLong):
+            tickets.extend(running.enqueue(lane, [row(at)], 10) for at in range(300))
+        with pytest.raises(WaitTooLong):
+            running.refuse_unless_soon(10)
+        lane.gate.set()
+        for each in tickets:
+            running.withdraw(each)
+        await first
 
 
 async def test_a_refusal_holds_for_a_moment_and_for_nobody_who_is_in_more_of_a_hurry() -> None:
