@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.machine import facts
 
+README = Path("README.md")
 RELIABILITY = Path("docs/reliability.md")
 PERFORMANCE = Path("docs/performance.md")
 DECODING = Path("docs/decoding.md")

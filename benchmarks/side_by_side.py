@@ -1,4 +1,4 @@
-"""The tables of a side-by-side run in docs/performance.md: ours against the best peer of each cell.
+"""The tables of a side-by-side run in docs/performance.md, ours against the best peer of each cell, and the README's.
 
     python -m benchmarks.side_by_side RESULTS [--mixed RESULTS] [--bare LIMITS]
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.report import PERFORMANCE, Section, publish, run_of
+from benchmarks.report import PERFORMANCE, README, Section, fill, kept, publish, run_of
 
 OURS = "sluice"
 MARK = "side-by-side"
@@ -25,6 +25,14 @@ _HEAD = (
     "req/s, ours / best | p99, ours / that peer's | texts/s, ours / bare loop |"
 )
 _ROW = "|---|---|---|---|---|---|---|---|"
+
+
+_NAMES = {
+    OURS: "**Sluice**",
+    "triton": "Triton, Python backend",
+    "mosec": "mosec",
+    "fastapi_ort": "FastAPI and ONNX Runtime, a text at a time",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,6 +56,15 @@ class Figures:
 
 
 Results = dict[Cell, dict[str, Figures]]
+
+_TOLD = {
+    Cell(1, "short", 1): "short texts, 1 connection",
+    Cell(1, "short", 64): "short texts, 64 connections",
+    Cell(1, "mixed", 64): "mixed lengths, 64",
+    Cell(1, "long", 64): "long texts, 64",
+    Cell(32, "short", 8): "32 short texts a request, 8",
+}
+"""The cells that the README tells of."""
 
 
 def read(lines: Iterable[str], mixed: Iterable[str] = ()) -> Results:
@@ -115,6 +132,18 @@ def shown(section: Section) -> str:
     return f"{run_of(section)}.\n\n{table(*of_json(section))}"
 
 
+def brief(section: Section) -> str:
+    """Return what the README tells of a run: each target's texts a second and p99 in a few of its cells."""
+    results, _ = of_json(section)
+    told = {title: results[cell] for cell, title in _TOLD.items() if cell in results}
+    lines = [f"| texts/s, p99 ms | {' | '.join(told)} |", "|---" * (len(told) + 1) + "|"]
+    for name in _by_work(results):
+        found = [targets.get(name) for targets in told.values()]
+        cells = [f"{one.texts_s:,.0f}, {one.p99_ms:.1f}" if one else "-" for one in found]
+        lines.append(f"| {_NAMES.get(name, name)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _figures(rows: list[Any], items: int) -> Figures:
     def middle(field: str) -> float:
         return median(float(row[field]) for row in rows)
@@ -142,13 +171,9 @@ def _against(cell: Cell, targets: dict[str, Figures], bare: float | None) -> str
 
 
 def _everyone(results: Results) -> list[str]:
-    names = sorted(
-        {name for targets in results.values() for name in targets},
-        key=lambda name: -sum(targets[name].texts_s for targets in results.values() if name in targets),
-    )
     titles = [f"{cell.kind}, {cell.connections}" + (", 32 a POST" if cell.items > 1 else "") for cell in results]
     lines = [f"| texts/s, p99 ms (errors) | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    for name in names:
+    for name in _by_work(results):
         cells = [targets.get(name) for targets in results.values()]
         shown = [
             f"{one.texts_s:,.0f}, {one.p99_ms:.1f}" + (f" ({one.errors})" if one.errors else "") if one else "-"
@@ -156,6 +181,14 @@ def _everyone(results: Results) -> list[str]:
         ]
         lines.append(f"| {name} | {' | '.join(shown)} |")
     return lines
+
+
+def _by_work(results: Results) -> list[str]:
+    """Return the targets, the one that did most first."""
+    return sorted(
+        {name for targets in results.values() for name in targets},
+        key=lambda name: -sum(targets[name].texts_s for targets in results.values() if name in targets),
+    )
 
 
 def _shown(found: Figures, cell: Cell, *, p50: bool = False) -> str:
@@ -172,10 +205,12 @@ def main(
     mixed: Annotated[Path | None, typer.Option(help="Those of the run with texts of mixed length.")] = None,
     bare: Annotated[Path | None, typer.Option(help="Those of the bare loop.")] = None,
     page: Annotated[Path, typer.Option(help="Page of the tables, beside its JSON.")] = PERFORMANCE,
+    readme: Annotated[Path, typer.Option(help="Page of the brief table.")] = README,
 ) -> None:
-    """Write the tables between the marks of the page, and print them."""
+    """Write the tables between the marks of the pages, and print those of the first."""
     figures = as_json(read(_lines(results), _lines(mixed)), bare_loop(_lines(bare)))
     typer.echo(publish(page, MARK, figures, shown))
+    fill(readme, MARK, brief(kept(page)[MARK]))
 
 
 def _lines(path: Path | None) -> list[str]:

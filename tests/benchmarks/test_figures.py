@@ -19,7 +19,7 @@ from benchmarks import (
     side_by_side,
     targets,
 )
-from benchmarks.report import DECODING, PERFORMANCE, Section, filled, kept
+from benchmarks.report import DECODING, PERFORMANCE, README, Section, filled, kept
 from tests.server import ROOT
 
 TABLES: dict[str, tuple[Path, Callable[[Section], str]]] = {
@@ -48,3 +48,8 @@ def test_the_targets_are_what_the_runs_come_to() -> None:
     found = targets.figures(kept(ROOT / PERFORMANCE), kept(ROOT / DECODING))
     text = (ROOT / PERFORMANCE).read_text("utf-8")
     assert filled(text, targets.MARK, targets.shown(found)) == text
+
+
+def test_the_readme_tells_of_the_same_side_by_side_run() -> None:
+    text = (ROOT / README).read_text("utf-8")
+    assert filled(text, side_by_side.MARK, side_by_side.brief(kept(ROOT / PERFORMANCE)[side_by_side.MARK])) == text

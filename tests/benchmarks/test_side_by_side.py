@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from benchmarks.side_by_side import Cell, as_json, bare_loop, of_json, read, table
+from benchmarks.side_by_side import Cell, as_json, bare_loop, brief, of_json, read, table
 
 
 def line(peer: str, req_s: float, **more: Any) -> str:
@@ -52,3 +52,18 @@ def test_a_run_is_the_same_after_json() -> None:
     results, bare = read([line("sluice", 300), line("mosec", 200, kind="batch32")]), {"short": 600.0}
     assert of_json(json.loads(json.dumps(as_json(results, bare)))) == (results, bare)
     assert of_json(None) == ({}, {})
+
+
+def test_the_brief_table_has_each_target_in_the_cells_that_were_run_and_the_best_first() -> None:
+    lines = [
+        line("mosec", 200, connections=64),
+        line("sluice", 300, connections=64),
+        line("sluice", 10, kind="batch32"),
+    ]
+    shown = brief(as_json(read(lines), {})).splitlines()
+    assert shown == [
+        "| texts/s, p99 ms | short texts, 64 connections | 32 short texts a request, 8 |",
+        "|---|---|---|",
+        "| **Sluice** | 300, 10.0 | 320, 10.0 |",
+        "| mosec | 200, 10.0 | - |",
+    ]
