@@ -22,7 +22,8 @@ from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings,
 from app.keys.allowance import Unit
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import Task
-from app.modelpack.tokenizer import Ids, Tokens
+from app.modelpack.plain import Ids
+from app.modelpack.tokenizer import Tokens
 from app.routing import Router
 from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model

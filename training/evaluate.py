@@ -56,7 +56,7 @@ class Served:
         The others have no token that the model knows.
         """
         tokens = self.tokenizer.encode(texts)
-        answered = np.array([one.known > 0 for one in tokens])  # [N]
+        answered = np.array([one.known for one in tokens])  # [N]
         return answered, self.logits([one.ids for one in tokens if one.known])
 
 

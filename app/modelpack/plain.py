@@ -1,4 +1,4 @@
-"""Cuts plain English as a package's tokenizer would, at a quarter of the cost.
+"""Cuts plain English as a package's tokenizer would, at a tenth of the cost.
 
 Half of what cutting a short text costs are nine passes of normalization, of which a text in plain letters and signs
 needs one: lower case. What stands between white space in such a text is looked up; where it comes for the first time
@@ -7,9 +7,13 @@ other text is the tokenizer's. A test holds both equal on texts of all kinds.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
+
+Ids = npt.NDArray[np.int64]
 
 VERSION = 1
 """The normalization whose pattern this is."""
@@ -17,6 +21,8 @@ VERSION = 1
 _MAX_PIECES = 1 << 16
 _MAX_PIECE_CHARS = 32
 """Pieces are kept up to this many and this long: what callers can fill stays bounded, at some 10 MB."""
+
+_ADDRESS = "www."
 
 # no sign that a rule of the normalization is about (quotes, addresses, names, tags), none of Unicode's class Sk, and no
 # white space but these four
@@ -28,10 +34,14 @@ _WORDS_AND_NOT = re.compile(r"[a-z]+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|[a-z]
 class PlainCutter:
     """Pieces that were cut before, by tokenizer; threads may share it, since a piece is only ever cut one way."""
 
-    def __init__(self, cut: Callable[[str], tuple[int, ...]]) -> None:
+    def __init__(self, cut: Callable[[str], Sequence[int]]) -> None:
         """``cut`` gives the ids of one word as the tokenizer's model cuts it."""
         self._cut = cut
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, bytes] = {}
+        """The ids of each piece, as the bytes of int64: those of a text are then joined and read in one go.
+
+        A piece in here is plain and no rule of the normalization is about it, so neither is of a text made of such.
+        """
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, normalization: int) -> "PlainCutter | None":
@@ -39,26 +49,36 @@ class PlainCutter:
         added = tokenizer.get_added_tokens_decoder().values()
         if normalization != VERSION or tokenizer.post_processor is not None or not all(t.special for t in added):
             return None
-        return cls(lambda word: tuple(token.id for token in tokenizer.model.tokenize(word)))
+        return cls(lambda word: [token.id for token in tokenizer.model.tokenize(word)])
 
-    def ids(self, text: str) -> list[int] | None:
-        """Return the ids of a text, ``None`` where it is not plain."""
-        if _PLAIN.fullmatch(text) is None or "''" in text or "www." in text:
+    def ids(self, text: str) -> Ids | None:
+        """Return the ids int64[T] of a text, which cannot be written to; ``None`` where it is not plain."""
+        found = self.recalled(text)
+        if found is not None or _PLAIN.fullmatch(text) is None or "''" in text or _ADDRESS in text:
+            return found
+        return _read(map(self._of, text.lower().split()))
+
+    def recalled(self, text: str) -> Ids | None:
+        """Return what ``ids`` does, but of a text alone whose pieces were all cut before: some 20 ns a character."""
+        if not text.isascii():
             return None
-        pieces = text.lower().split()
-        known = self._known
         try:
-            return [number for piece in pieces for number in known[piece]]
+            return _read(map(self._known.__getitem__, text.lower().split()))
         except KeyError:
-            return [number for piece in pieces for number in self._of(piece)]
+            return None
 
-    def _of(self, piece: str) -> tuple[int, ...]:
+    def _of(self, piece: str) -> bytes:
         """Return the ids of a word, or of several that no white space parts."""
         found = self._known.get(piece)
         if found is None:
             words = (_WORDS_AND_NOT if "n't" in piece else _WORDS).findall(piece)
             alone = words == [piece]
-            found = self._cut(piece) if alone else tuple(number for word in words for number in self._of(word))
-            if len(piece) <= _MAX_PIECE_CHARS and len(self._known) < _MAX_PIECES:
+            found = np.array(self._cut(piece), np.int64).tobytes() if alone else b"".join(map(self._of, words))
+            # of an address in capitals, which is none to the tokenizer, the piece is that of one in small letters
+            if len(piece) <= _MAX_PIECE_CHARS and len(self._known) < _MAX_PIECES and _ADDRESS not in piece:
                 self._known[piece] = found
         return found
+
+
+def _read(pieces: Iterable[bytes]) -> Ids:
+    return np.frombuffer(b"".join(pieces), np.int64)

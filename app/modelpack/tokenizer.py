@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.normalize import normalization, versions
-from app.modelpack.plain import PlainCutter
-
-Ids = npt.NDArray[np.int64]
+from app.modelpack.plain import Ids, PlainCutter
 
 
 @dataclass(slots=True)
@@ -23,8 +20,8 @@ class Tokens:
 
     ids: Ids
     truncated: bool
-    known: int
-    """How many of the ids are not the unknown token."""
+    known: bool
+    """Whether one of the ids at least is not the unknown token."""
     offsets: list[tuple[int, int]] | None
     """Each token's half-open character span in the caller's text, where it was asked for."""
 
@@ -60,25 +57,41 @@ class TextTokenizer:
         """Return one ``Tokens`` a text, in order; ids beyond the package's ``max_tokens`` are cut off at the end."""
         if with_offsets:
             rows = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-            return [self._tokens(row.ids, row.offsets) for row in rows]
-        plain = [self._plain.ids(text) if self._plain is not None else None for text in texts]
-        left = [text for text, ids in zip(texts, plain, strict=True) if ids is None]
+            return [self._tokens(_array(row.ids), row.offsets) for row in rows]
+        cut = [self._plain.ids(text) if self._plain is not None else None for text in texts]
+        left = [text for text, ids in zip(texts, cut, strict=True) if ids is None]
         rest = iter(self._tokenizer.encode_batch_fast(left, add_special_tokens=False) if left else ())
-        return [self._tokens(next(rest).ids if ids is None else ids) for ids in plain]
+        return [self._tokens(_array(next(rest).ids) if ids is None else ids) for ids in cut]
+
+    def recall(self, texts: Sequence[str]) -> list[Tokens] | None:
+        """Return what ``encode`` does where each text is plain English made of words that were cut before, else none.
+
+        That takes a small part of the time, so that an event loop may do it with more of them.
+        """
+        if self._plain is None:
+            return None
+        found = []
+        for text in texts:
+            ids = self._plain.recalled(text)
+            if ids is None:
+                return None
+            found.append(self._tokens(ids))
+        return found
 
     def pieces(self) -> list[str]:
         """Return each id's piece, in order: what a summary is put together from."""
         known = {number: piece for piece, number in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         return [known.get(number, "") for number in range(self._tokenizer.get_vocab_size())]
 
-    def _tokens(self, whole: list[int], offsets: list[tuple[int, int]] | None = None) -> Tokens:
-        kept = whole[: self._max_tokens]
-        return Tokens(
-            ids=np.fromiter(kept, np.int64, len(kept)),  # [T]
-            truncated=len(whole) > self._max_tokens,
-            known=len(kept) - kept.count(self._unk_id),
-            offsets=offsets if offsets is None else offsets[: self._max_tokens],
-        )
+    def _tokens(self, whole: Ids, offsets: list[tuple[int, int]] | None = None) -> Tokens:
+        truncated = len(whole) > self._max_tokens
+        kept = whole[: self._max_tokens] if truncated else whole
+        known = len(kept) > 0 and (kept.item(0) != self._unk_id or bool((kept != self._unk_id).any()))
+        return Tokens(kept, truncated, known, offsets if offsets is None else offsets[: self._max_tokens])
+
+
+def _array(ids: list[int]) -> Ids:
+    return np.fromiter(ids, np.int64, len(ids))  # [T]
 
 
 def _check(tokenizer: Tokenizer, spec: schema.Tokenizer) -> None:

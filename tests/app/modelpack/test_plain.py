@@ -3,6 +3,7 @@
 import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -35,11 +36,26 @@ TOKENIZERS = {folder: tokenizer_of(folder) for folder in [TINY, *BUNDLED[:1]]}
 CUTTERS = {folder: PlainCutter.of(tokenizer, 1) for folder, tokenizer in TOKENIZERS.items()}
 
 
+def ids_of(cutter: PlainCutter, text: str) -> list[int] | None:
+    """Cut a text; where it is cut, it is recalled from then on, if none of its pieces is too long to be kept."""
+    ids = cutter.ids(text)
+    recalled = cutter.recalled(text)
+    if ids is None:
+        assert recalled is None
+        return None
+    if recalled is not None:
+        assert recalled.dtype == ids.dtype == np.int64
+        assert recalled.tolist() == ids.tolist()
+    else:
+        assert any(len(piece) > 32 or "www." in piece for piece in text.lower().split())
+    return [int(number) for number in ids]
+
+
 def cut_both_ways(folder: Path, text: str) -> tuple[list[int] | None, list[int]]:
     cutter = CUTTERS[folder]
     assert cutter is not None
     (whole,) = TOKENIZERS[folder].encode_batch_fast([text], add_special_tokens=False)
-    return cutter.ids(text), whole.ids
+    return ids_of(cutter, text), whole.ids
 
 
 @pytest.mark.parametrize("folder", TOKENIZERS, ids=lambda folder: folder.parent.name)
@@ -55,16 +71,37 @@ def test_what_is_plain_is_cut_as_the_tokenizer_cuts_it(folder: Path, text: str) 
 
 
 @pytest.mark.parametrize("folder", TOKENIZERS, ids=lambda folder: folder.parent.name)
+@settings(max_examples=300, deadline=None)
+@given(pieces=st.lists(PIECES, max_size=12), spaces=st.lists(st.sampled_from(" \t\n\v\f\r\x1c\x1f"), min_size=12))
+def test_pieces_that_were_met_alone_are_cut_the_same_in_a_text(
+    folder: Path, pieces: list[str], spaces: list[str]
+) -> None:
+    for piece in pieces:
+        cut_both_ways(folder, piece)
+    plain, whole = cut_both_ways(folder, "".join(part for pair in zip(pieces, spaces, strict=False) for part in pair))
+    assert plain in (None, whole)
+
+
+def test_an_address_in_capitals_which_is_none_to_the_tokenizer_is_not_taken_for_one_in_small_letters() -> None:
+    for text in ("see WWW.x.org now", "see www.x.org now", "see WWW.x.org now"):
+        plain, whole = cut_both_ways(TINY, text)
+        assert plain in (None, whole)
+
+
+@pytest.mark.parametrize("folder", TOKENIZERS, ids=lambda folder: folder.parent.name)
 def test_ordinary_texts_are_plain_and_the_same_the_second_time(folder: Path) -> None:
     for text in [*texts("mixed", 100), "It's GREAT!!! I don't know why (or how).", 'She said: "no way", 3 times.']:
         for _ in range(2):
             plain, whole = cut_both_ways(folder, text)
             assert plain == whole
+        cutter = CUTTERS[folder]
+        assert cutter is not None
+        assert cutter.recalled(text) is not None
 
 
 @pytest.mark.parametrize(
     "text",
-    ["see www.x.org", "a ``quote``", "''so''", "a_b", "x@y", "<br>", "it’s", "naïve", "1/2", "a^b", "\x1f", "\u2028"],
+    ["see www.x.org", "a ``quote``", "''so''", "a_b", "x@y", "<br>", "it’s", "naïve", "1/2", "a^b", "\x00", "\u2028"],
 )
 def test_what_a_rule_of_the_normalization_is_about_is_left_to_the_tokenizer(text: str) -> None:
     assert cut_both_ways(TINY, text)[0] is None
@@ -73,7 +110,7 @@ def test_what_a_rule_of_the_normalization_is_about_is_left_to_the_tokenizer(text
 def test_a_word_is_cut_once_and_words_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.modelpack.plain._MAX_PIECES", 2)
     asked: list[str] = []
-    cutter = PlainCutter(lambda word: (asked.append(word) or len(asked),))  # type: ignore[func-returns-value]
+    cutter = PlainCutter(lambda word: [asked.append(word) or len(asked)])  # type: ignore[func-returns-value]
     for text in ("a b", "a c", "c a b", "x" * 40, "x" * 40):
         cutter.ids(text)
     assert asked == ["a", "b", "c", "c", "x" * 40, "x" * 40]
@@ -81,9 +118,9 @@ def test_a_word_is_cut_once_and_words_are_kept_within_bounds(monkeypatch: pytest
 
 def test_words_that_no_white_space_parts_are_looked_up_each() -> None:
     asked: list[str] = []
-    cutter = PlainCutter(lambda word: (asked.append(word) or len(asked),))  # type: ignore[func-returns-value]
-    assert cutter.ids("a b.") == [1, 2, 3]
-    assert cutter.ids("A.b b.") == [1, 3, 2, 2, 3]
+    cutter = PlainCutter(lambda word: [asked.append(word) or len(asked)])  # type: ignore[func-returns-value]
+    assert ids_of(cutter, "a b.") == [1, 2, 3]
+    assert ids_of(cutter, "A.b b.") == [1, 3, 2, 2, 3]
     assert asked == ["a", "b", "."]
 
 

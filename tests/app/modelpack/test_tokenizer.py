@@ -55,10 +55,22 @@ def test_a_long_text_is_cut_at_the_packages_limit_and_says_so() -> None:
     assert (len(over.ids), over.truncated) == (3, True)
 
 
-def test_unknown_characters_are_counted_as_unknown() -> None:
-    known, unknown = TOKENIZER.encode(["good", "ᚠᚢᚦ"])
-    assert known.known == len(known.ids) > 0
-    assert unknown.known == 0
+def test_a_text_is_known_where_one_of_its_tokens_is() -> None:
+    known, mixed, unknown, empty = TOKENIZER.encode(["good", "ᚠᚢᚦ good", "ᚠᚢᚦ", ""])
+    assert [tokens.known for tokens in (known, mixed, unknown, empty)] == [True, True, False, False]
+
+
+def test_texts_are_recalled_once_each_of_their_words_was_cut() -> None:
+    tokenizer = open_package(TINY).tokenizer()
+    texts = ["a good film", "bad, it's bad"]
+    assert tokenizer.recall(texts) is None
+    cut = tokenizer.encode(texts)
+    recalled = tokenizer.recall(texts)
+    assert recalled is not None
+    assert [(row.ids.tolist(), row.truncated, row.known) for row in recalled] == [
+        (row.ids.tolist(), row.truncated, row.known) for row in cut
+    ]
+    assert tokenizer.recall([*texts, "new"]) is tokenizer.recall(["na\u00efve"]) is None
 
 
 def test_a_tokenizer_unlike_its_normalization_is_refused(tmp_path: Path) -> None:
