@@ -22,6 +22,8 @@ _GATHERED = 64
 _LEVELS = {number: logging.getLevelName(number).lower() for number in logging.getLevelNamesMapping().values()}
 """Each level as a line names it."""
 
+_LINE = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+
 _lines: "Lines | None" = None
 """Where ``configure`` said JSON: the writer of the lines that come by the thousand."""
 
@@ -65,24 +67,24 @@ class Lines:
 
     def __init__(self, number: int, stream: BinaryIO) -> None:
         """Write to ``stream`` what is of level ``number`` or above, as the standard library counts."""
-        self._number = number
+        self.number = number
+        """The lowest level that is written."""
         self._stream = stream
         self._waiting: deque[bytes] = deque()
         self._flushing = threading.Lock()
 
-    def takes(self, number: int) -> bool:
-        """Tell whether events of level ``number`` are written."""
-        return number >= self._number
-
     def write(self, number: int, event: str, fields: dict[str, Any]) -> None:
-        """Log an event of level ``number``."""
-        if number < self._number:
+        """Log an event of level ``number``; ``fields`` is the writer's from now on."""
+        if number < self.number:
             return
-        line = {**fields, "event": event, "level": _LEVELS[number], "timestamp": datetime.now(UTC)}
-        self._waiting.append(orjson.dumps(line, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
-        if len(self._waiting) >= _GATHERED:
+        fields["event"] = event
+        fields["level"] = _LEVELS[number]
+        fields["timestamp"] = datetime.now(UTC)
+        self._waiting.append(orjson.dumps(fields, option=_LINE))
+        waiting = len(self._waiting)
+        if waiting >= _GATHERED:
             self.flush()
-        elif len(self._waiting) == 1:
+        elif waiting == 1:
             asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
 
     def flush(self) -> None:

@@ -20,15 +20,15 @@ _MANY = 1000
 class HistogramTally:
     """Stands for a labelled histogram; on the event loop alone."""
 
-    __slots__ = ("__weakref__", "_histogram", "_values")
+    __slots__ = ("__weakref__", "_counter", "_histogram", "_values", "observe")
 
-    def __init__(self, histogram: Histogram) -> None:
+    def __init__(self, histogram: Histogram, counter: Counter | None = None) -> None:
+        """``counter``: counts the values as well."""
         self._histogram = histogram
+        self._counter = counter
         self._values: list[float] = []
-
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self._values.append(value)
+        self.observe = self._values.append
+        """Counts a value."""
 
     def observe_all(self, values: Iterable[float]) -> None:
         """Count several."""
@@ -38,31 +38,35 @@ class HistogramTally:
         """Tell the histogram of the values since the last time."""
         if not self._values:
             return
-        values, self._values = self._values, []
+        values = self._values[:]
+        del self._values[: len(values)]
         bounds = self._histogram._upper_bounds  # noqa: SLF001 - it has no way of taking several values, and is pinned
         counts = np.bincount(np.searchsorted(bounds, values))  # of the first buckets, up to the last that got any
         for at in counts.nonzero()[0].tolist():
             self._histogram._buckets[at].inc(int(counts[at]))  # noqa: SLF001
         self._histogram._sum.inc(sum(values))  # noqa: SLF001
+        if self._counter is not None:
+            self._counter.inc(len(values))
 
 
 class SumTally:
     """Stands for a labelled counter, or for a gauge that goes up and down; on the event loop alone."""
 
-    __slots__ = ("__weakref__", "_metric", "_sum")
+    __slots__ = ("__weakref__", "_metric", "amount")
 
     def __init__(self, metric: Counter | Gauge) -> None:
         self._metric = metric
-        self._sum = 0.0
+        self.amount = 0.0
+        """What came since the metric was told; those who count at each request add to it without a call."""
 
     def inc(self, amount: float = 1) -> None:
         """Add so much."""
-        self._sum += amount
+        self.amount += amount
 
     def settle(self) -> None:
         """Tell the metric of what came since the last time."""
-        if self._sum:
-            added, self._sum = self._sum, 0.0
+        if self.amount:
+            added, self.amount = self.amount, 0.0
             self._metric.inc(added)
 
 
@@ -74,11 +78,12 @@ class Tallies(CollectorRegistry):
         super().__init__()
         self._tallies: WeakSet[HistogramTally | SumTally] = WeakSet()
         self._shared = shared
-        self._counted = 0
+        self.counted = 0
+        """How often ``settle_soon`` was called since the last time."""
 
-    def histogram(self, histogram: Histogram) -> HistogramTally:
-        """Return a tally that stands for a labelled histogram."""
-        tally = HistogramTally(histogram)
+    def histogram(self, histogram: Histogram, counter: Counter | None = None) -> HistogramTally:
+        """Return a tally that stands for a labelled histogram, and for a counter of its values."""
+        tally = HistogramTally(histogram, counter)
         self._tallies.add(tally)
         return tally
 
@@ -97,16 +102,16 @@ class Tallies(CollectorRegistry):
 
     def settle(self) -> None:
         """Tell everything that was counted."""
-        self._counted = 0
+        self.counted = 0
         for tally in list(self._tallies):
             tally.settle()
 
     def settle_soon(self) -> None:
         """Settle once this was called often enough or, where processes share, in a moment; on the event loop."""
-        self._counted += 1
-        if self._counted == 1 and self._shared:
+        self.counted += 1
+        if self.counted == 1 and self._shared:
             asyncio.get_running_loop().call_later(_SOON_S, self.settle)
-        elif self._counted >= _MANY:
+        elif self.counted >= _MANY:
             self.settle()
 
     def collect(self) -> Iterable[Metric]:

@@ -25,8 +25,12 @@ from typing import Any
 _UVICORN = "uvicorn.protocols.http.httptools_impl"
 LOOP, OTHER = "event loop and sockets", "other threads"
 STAGES: dict[str, tuple[str, ...]] = {
-    "HTTP parse": (f"{_UVICORN}:HttpToolsProtocol.data_received", "app.api.wire:Wire.data_received"),
-    "guard": ("app.api.access:Access.admit", "app.api.guard:Guard.__call__", "app.api.express:_is_plain"),
+    "HTTP parse": (
+        f"{_UVICORN}:HttpToolsProtocol.data_received",
+        "app.api.wire:Wire.data_received",
+        "app.api.wire:Wire.take_known",
+    ),
+    "guard": ("app.api.access:Access.admit", "app.api.guard:Guard.__call__", "app.api.express:Express.vet"),
     "routes (Starlette, FastAPI)": (
         f"{_UVICORN}:RequestResponseCycle.run_asgi",
         "starlette.middleware.exceptions:ExceptionMiddleware.__call__",
@@ -47,7 +51,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         *("app.service:Service.answer", "app.service:Service.start", "app.service:Service.finish"),
         "app.api.express:Express.begin",
     ),
-    "serialization": ("app.api.predict:answer_body", "app.api.express:Parcel._done", "app.api.predict:json_response"),
+    "serialization": ("app.api.predict:answer_body", "app.api.express:Parcel.answer", "app.api.predict:json_response"),
     "write": (f"{_UVICORN}:RequestResponseCycle.send", "app.api.wire:_Exchange.write"),
     "metrics and log": (
         *("app.api.ledger:Ledger.open", "app.api.ledger:Ledger.close", "app.api.guard:Guard._count"),

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.api.ledger import OTHER_ROUTE, Ledger
 from app.api.refusal import refuse
 from app.api.trace import Trace
+from app.api.wire import Wire
 from app.errors import HeadersTooLarge, HeadTooSlow, MalformedHttp, RequestError, TooManyConnections
 
 log = structlog.get_logger("sluice")
@@ -39,12 +40,12 @@ class GateBounds:
     head_timeout_s: float
 
 
-def protocol(base: type[HttpToolsProtocol], bounds: GateBounds, ledger: Ledger) -> type[HttpToolsProtocol]:
+def protocol(base: type[Wire], bounds: GateBounds, ledger: Ledger) -> type["Gate"]:
     """Return the protocol class to give to Uvicorn: ``base`` behind a gate."""
     return type("Gated", (Gate, base), {"_bounds": bounds, "_ledger": ledger, "_sweeper": _Sweeper()})
 
 
-class Gate(HttpToolsProtocol):
+class Gate(Wire):
     """One connection."""
 
     _bounds: GateBounds
@@ -73,6 +74,8 @@ class Gate(HttpToolsProtocol):
         """Read on, and count what belongs to a head."""
         if self._shut:
             return
+        if self._head_since is None and self.take_known(data):
+            return  # its head is one that has been let in
         self._chunk_bytes = len(data)
         if self._head_since is not None:
             self._head_bytes += self._chunk_bytes
@@ -166,8 +169,8 @@ class Gate(HttpToolsProtocol):
 
     def _seniority(self) -> tuple[bool, float]:
         """Order connections that never had a request first, each kind by how long it has waited."""
-        kept = self.timeout_keep_alive_task
-        return (kept is not None, kept.when() if kept is not None else self._head_since or 0.0)
+        kept = self.timeout_keep_alive_task is not None
+        return (kept, self.idle_since if kept else self._head_since or 0.0)
 
     def leave_if_late(self) -> None:
         """Close where the head is late: with an answer, if any of it has come."""

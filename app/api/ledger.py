@@ -9,7 +9,7 @@ from app.api.trace import Trace
 from app.logs import request_lines
 from app.measures.requests import REJECTIONS
 from app.metrics import Metrics
-from app.tally import HistogramTally, SumTally
+from app.tally import HistogramTally
 
 CLIENT_CLOSED = 499
 """The status of a request whose client went away before its answer."""
@@ -25,9 +25,10 @@ class Ledger:
     def __init__(self, metrics: Metrics, routes: frozenset[str]) -> None:
         """``routes`` are the paths that may stand as a label."""
         self._metrics = metrics
+        self._registry = metrics.registry
         self._routes = routes
         self._in_flight = metrics.registry.gauge(metrics.in_flight)
-        self._series: dict[tuple[str, int], tuple[SumTally, HistogramTally]] = {}
+        self._series: dict[tuple[str, int], HistogramTally] = {}
         """By route and status, of which there are few."""
         self._rejected = {reason: metrics.registry.counter(metrics.rejected.labels(reason)) for reason in REJECTIONS}
         self._lines = request_lines()
@@ -35,29 +36,30 @@ class Ledger:
 
     def open(self) -> None:
         """Count a request that is being answered."""
-        self._in_flight.inc()
-        self._metrics.registry.settle_soon()
-
-    def close(self, method: str, route: str, status: int, trace: Trace) -> None:
-        """Count and log what was opened; ``route`` is the path of its route, or any."""
-        self._in_flight.inc(-1)
-        self.note(method, route, status, trace)
+        self._in_flight.amount += 1
+        if not self._registry.counted:  # or what was counted before will have this one told with it
+            self._registry.settle_soon()
 
     def note(self, method: str, route: str, status: int, trace: Trace) -> None:
         """Count and log what was answered in the turn in which it came: nobody could have seen it in flight."""
+        self._in_flight.amount += 1
+        self.close(method, route, status, trace)
+
+    def close(self, method: str, route: str, status: int, trace: Trace) -> None:
+        """Count and log what was opened; ``route`` is the path of its route, or any."""
+        self._in_flight.amount -= 1
         route = route if route in self._routes else OTHER_ROUTE
         seconds = time.perf_counter() - trace.started
-        series = self._series.get((route, status))
-        counter, histogram = series if series is not None else self._declare(route, status)
-        counter.inc()
-        histogram.observe(seconds)
-        self._metrics.registry.settle_soon()
+        series = self._series.get((route, status)) or self._declare(route, status)
+        series.observe(seconds)
+        self._registry.settle_soon()
         if trace.key is not None:
             self._metrics.of_key(trace.key).add(trace.items, trace.tokens, trace.error_code)
         if trace.error_code in self._rejected:
             self._rejected[trace.error_code].inc()
         number = logging.DEBUG if route in _QUIET else logging.INFO
-        if self._lines is not None and not self._lines.takes(number):
+        lines = self._lines
+        if lines is not None and number < lines.number:
             return
         fields = {
             "request_id": trace.request_id,
@@ -65,22 +67,23 @@ class Ledger:
             "route": route,
             "status": status,
             "code": trace.error_code,
-            **({} if trace.key is None else {"key": trace.key}),
+            "key": trace.key,
             "model": trace.model,
             "items": trace.items,
             "tokens": trace.tokens,
-            "timings_ms": trace.timings_ms,
+            "timings_ms": trace.timings_ms or {},
             "total_ms": round(seconds * 1_000_000) / 1000,
         }
-        if self._lines is not None:
-            self._lines.write(number, "request", fields)
+        if trace.key is None:
+            del fields["key"]
+        if lines is not None:
+            lines.write(number, "request", fields)
         else:
             self._log.log(number, "request", **fields)
 
-    def _declare(self, route: str, status: int) -> tuple[SumTally, HistogramTally]:
+    def _declare(self, route: str, status: int) -> HistogramTally:
         """Put the series of a route and a status in place: looking labels up at each request is not cheap."""
-        registry, metrics = self._metrics.registry, self._metrics
-        counter = registry.counter(metrics.requests.labels(route, str(status)))
-        histogram = registry.histogram(metrics.request_seconds.labels(route))
-        self._series[route, status] = counter, histogram
-        return counter, histogram
+        metrics = self._metrics
+        seconds, requests = metrics.request_seconds.labels(route), metrics.requests.labels(route, str(status))
+        series = self._series[route, status] = self._registry.histogram(seconds, requests)
+        return series

@@ -4,7 +4,7 @@ import os
 import random
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from app.keys.allowance import Allowance
@@ -36,7 +36,7 @@ class Trace:
     """How soon its caller wants the answer."""
     request_key: str = ""
     """By which the caller wants the same version each time, where several share the traffic."""
-    timings_ms: dict[str, float] = field(default_factory=dict)
+    timings_ms: dict[str, float] | None = None
 
     @property
     def sticky_key(self) -> str:
@@ -59,7 +59,17 @@ def trace_of(scope: MutableMapping[str, Any]) -> Trace:
 
 def request_id(headers: Mapping[bytes, bytes]) -> str:
     """Return the id that the caller gave its request, where it is one, or a new one."""
+    return given_id(headers) or new_id()
+
+
+def given_id(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the id that the caller gave its request, where it is one."""
     given = headers.get(b"x-request-id")
     if given is not None and REQUEST_ID.fullmatch(shown := given.decode("latin-1")):
         return shown
+    return None
+
+
+def new_id() -> str:
+    """Return an id for a request that has none."""
     return f"{_ids.getrandbits(128):032x}"

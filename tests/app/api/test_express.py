@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.api.access import Access
-from app.api.express import Express, Headers
+from app.api.express import Express, Parcel
 from app.api.ledger import Ledger
 from app.main import Parts
 from app.settings import Settings
@@ -20,21 +20,21 @@ PLAIN = (b"content-type", b"application/json")
 TEXT = b'{"inputs": "a good film"}'
 
 
-class Written:
+class Written(Parcel):
     """Takes what is written."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, dict[bytes, bytes], dict[str, Any]]] = []
         self._more = asyncio.Event()
 
-    def __call__(self, status: int, headers: Headers, body: bytes) -> None:
-        self.answers.append((status, dict(headers), orjson.loads(body)))
+    def write(self, status: int, lines: bytes, body: bytes) -> None:
+        headers = dict(line.split(b": ", 1) for line in lines.split(b"\r\n")[:-1])
+        self.answers.append((status, headers, orjson.loads(body)))
         self._more.set()
 
     async def another(self) -> None:
-        """Return once something is written that was not there at the last call."""
+        """Return once something is written."""
         await self._more.wait()
-        self._more.clear()
 
 
 @asynccontextmanager
@@ -46,8 +46,10 @@ async def opened(*, anonymous: bool = True, **settings: Any) -> AsyncIterator[tu
         yield Express(service, Access(None, anonymous=anonymous), ledger, made.max_body_bytes), parts
 
 
-def scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
-    return {"method": "POST", "path": PATH, "headers": [(b"host", b"sluice"), *(headers or (PLAIN,))]}
+def begun(express: Express, body: bytes, written: Written, *headers: tuple[bytes, bytes]) -> bool:
+    """Offer a request; return whether it is plain."""
+    head = express.vet(PATH.encode(), [(b"host", b"sluice"), *(headers or (PLAIN,))])
+    return head is not None and express.begin(head, body, written)
 
 
 def requests(parts: Parts, code: str) -> float:
@@ -57,8 +59,7 @@ def requests(parts: Parts, code: str) -> float:
 async def test_a_plain_request_is_answered_once_and_counted_once() -> None:
     written = Written()
     async with opened() as (express, parts):
-        assert express.serves(PATH.encode())
-        assert express.begin(scope(PLAIN, (b"x-request-id", b"mine")), TEXT, written) is not None
+        assert begun(express, TEXT, written, PLAIN, (b"x-request-id", b"mine"))
         assert parts.metrics.registry.get_sample_value("sluice_requests_in_flight") == 1
         await written.another()
         assert requests(parts, "200") == 1
@@ -94,7 +95,7 @@ async def test_what_is_not_plain_is_left_to_the_routes_untouched(
 ) -> None:
     async with opened() as (express, parts):
         written = Written()
-        assert express.begin(scope(*headers), body, written) is None
+        assert not begun(express, body, written, *headers)
         assert not written.answers
         assert parts.metrics.registry.get_sample_value("sluice_requests_in_flight") == 0
         assert parts.metrics.registry.get_sample_value("sluice_queue_rows") == 0
@@ -102,36 +103,54 @@ async def test_what_is_not_plain_is_left_to_the_routes_untouched(
 
 async def test_no_key_too_long_a_body_and_a_service_that_drains_are_left_to_the_routes() -> None:
     async with opened(anonymous=False) as (express, _):
-        assert express.begin(scope(), TEXT, Written()) is None
+        assert not begun(express, TEXT, Written())
     async with opened(max_body_bytes=len(TEXT) - 1) as (express, parts):
-        assert express.begin(scope(), TEXT, Written()) is None
+        assert not begun(express, TEXT, Written())
         assert requests(parts, "200") == 0
     async with opened() as (express, parts):
         parts.service.drain()
-        assert express.begin(scope(), TEXT, Written()) is None
+        assert not begun(express, TEXT, Written())
 
 
 async def test_a_full_queue_is_said_as_the_routes_say_it() -> None:
     async with opened(max_queue_tokens=4) as (express, parts):
-        written = Written()
+        taken, refused = Written(), Written()
         texts = orjson.dumps({"inputs": ["a good film"] * 3})
-        for _ in range(2):
-            express.begin(scope(), texts, written)  # a job larger than the bound is taken while nothing waits
-        ((status, headers, answer),) = written.answers
+        for written in (taken, refused):
+            assert begun(express, texts, written)  # a job larger than the bound is taken while nothing waits
+        ((status, headers, answer),) = refused.answers
         assert (status, headers[b"retry-after"], answer["code"]) == (429, b"1", "queue_full")
         assert parts.metrics.registry.get_sample_value("sluice_rejected_total", {"reason": "queue_full"}) == 1
-        await written.another()
-        await written.another()
-        assert len(written.answers) == 2
+        await taken.another()
+        assert [status for status, *_ in taken.answers] == [200]
 
 
 async def test_a_request_called_off_gives_its_rows_back_and_is_counted_as_closed_by_the_client() -> None:
     async with opened() as (express, parts):
         written = Written()
-        parcel = express.begin(scope(), TEXT, written)
-        assert parcel is not None
-        parcel.call_off()
+        assert begun(express, TEXT, written)
+        written.call_off()
         await asyncio.sleep(0.05)
         assert not written.answers
         assert requests(parts, "499") == 1
         assert parts.metrics.registry.get_sample_value("sluice_requests_in_flight") == 0
+
+
+async def test_a_path_of_no_prediction_is_not_plain() -> None:
+    async with opened() as (express, _):
+        for url in (b"/v1/sentiment/", b"/v1/sentiment?a", b"/v1/summarize", b"/v1/%73entiment", b"*", b""):
+            assert express.vet(url, [PLAIN]) is None
+
+
+async def test_of_the_same_head_each_request_has_its_own_id_and_its_own_time() -> None:
+    async with opened() as (express, _):
+        head = express.vet(PATH.encode(), [PLAIN, (b"x-request-timeout-ms", b"5000")])
+        assert head is not None
+        one, other = Written(), Written()
+        for written in (one, other):
+            assert express.begin(head, TEXT, written)
+            await written.another()
+        assert one.trace.request_id != other.trace.request_id
+        assert one.trace.haste.until is not None
+        assert other.trace.haste.until is not None
+        assert one.trace.haste.until < other.trace.haste.until
