@@ -95,3 +95,18 @@ class Reply:
     results: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
+
+
+@dataclass(slots=True)
+class Labelled:
+    """The answers of one model to texts of which no more than the label was asked: a column each, a row a text."""
+
+    model: str
+    version: int
+    alias: str | None
+    languages: Sequence[str]
+    tokens: Sequence[int]
+    truncated: Sequence[bool]
+    answers: Sequence[Classified]
+    """With probabilities as they are told, which is rounded."""
+    timings: Timings

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from app.errors import EmptyText, ModelNotFound, TextTooLong, UnsupportedLanguage
+from app.exchange import Query
 from app.modelpack.manifest import Task
 from app.runtime.model import Model
 from app.runtime.registry import Registry
@@ -17,6 +18,14 @@ class Route(NamedTuple):
     model: Model
     language: str
     alias: str | None = None
+
+
+class Shared(NamedTuple):
+    """The one model that answers several texts, the alias that it was found by, and each text's language."""
+
+    model: Model
+    alias: str | None
+    languages: list[str]
 
 
 class Router:
@@ -57,6 +66,28 @@ class Router:
                 f"which model {model.name!r} serves"
             )
         return Route(model, language, alias)
+
+    def named(self, task: Task, query: Query) -> Pick | None:
+        """Return the model that a query names, ``None`` where it names none; raise what ``Registry.pick`` does."""
+        if query.model is None:
+            return None
+        return self._registry.pick(task, query.model, query.version, query.key)
+
+    def shared(self, task: Task, query: Query) -> Shared | None:
+        """Return what ``check``, ``language`` and ``find`` come to for all texts, asked once a language.
+
+        ``None`` where a text cannot be read or not one model answers all; it raises what ``named`` and ``find`` do.
+        """
+        texts = query.texts
+        if not all(texts) or any(map(str.isspace, texts)) or max(map(len, texts)) > self._max_item_chars:
+            return None
+        named = self.named(task, query)
+        told = list(map(detect, texts)) if query.language == "auto" else [query.language] * len(texts)
+        found = {code: self.find(task, code, named, query.version, query.key) for code in set(told)}
+        model, _, alias = found[told[0]]
+        if any(route.model is not model for route in found.values()):
+            return None
+        return Shared(model, alias, [found[code].language for code in told])
 
     def _default(self, task: Task, language: str | None, version: Version | None, key: str) -> Pick:
         wanted = language or next(iter(self._registry.languages(task)), "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from app.cache import Batching, Queued
+from app.cache import Batching
 from app.errors import (
     Draining,
     ItemError,
@@ -14,16 +14,16 @@ from app.errors import (
     NoUsableText,
     QueueFull,
     RateLimited,
-    RequestError,
     TooManyItems,
     WaitTooLong,
 )
-from app.exchange import Failure, Query, Reply, Result, SentenceAnswer, Timings, TokenWeight
+from app.exchange import Failure, Labelled, Query, Reply, Result, SentenceAnswer, TokenWeight
 from app.keys.allowance import Unit
 from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import Task
 from app.modelpack.plain import Ids
 from app.modelpack.tokenizer import Tokens
+from app.plain import TOKENIZE_INLINE_CHARS, Job, Plain
 from app.routing import Router
 from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
@@ -38,9 +38,6 @@ from app.text.sentences import Sentence, sentences
 from app.together import together
 
 Phase = Literal["starting", "ready", "leaving", "draining"]
-
-_TOKENIZE_INLINE_CHARS = 8_000
-"""Half a millisecond of tokenizing, by `python -m benchmarks.documents`: the event loop has better things to do."""
 
 _PATIENCE_S = 86_400.0
 _ROOM_AGAIN_S = 0.02
@@ -61,18 +58,6 @@ class _Item:
     left_out: int = 0
 
 
-@dataclass(slots=True)
-class Job:
-    """A query whose texts all wait in one queue: what ``Service.start`` gives and ``Service.finish`` takes."""
-
-    task: Task
-    query: Query
-    model: Classifier
-    items: list[_Item]
-    ticket: Queued
-    tokenize_s: float
-
-
 class Service:
     """Answers queries with the models of a registry through one batcher."""
 
@@ -89,6 +74,7 @@ class Service:
         self._router = Router(registry, settings.max_item_chars)
         self._batcher = batcher
         self._shadows = shadows
+        self._plain = Plain(self._router, settings, metrics, batcher, shadows)
 
     def leave(self) -> None:
         """Tell balancers to send no more; what comes all the same, because they do not know yet, is answered."""
@@ -154,61 +140,19 @@ class Service:
         return reply
 
     def start(self, task: Task, query: Query) -> Job | None:
-        """Queue a query in this turn of the event loop, without a task of its own; ``None`` where that cannot be.
+        """Queue a plain request, as ``Plain.start`` does; ``None`` where it is not plain, or this service stops."""
+        return self._plain.start(task, query) if self.phase == "ready" else None
 
-        It can where one model answers all of the texts, none of them has an error or asks for more than a label, and
-        they are short enough to be cut here. For whatever else there is ``answer``, which says what is wrong, too.
-
-        Raises ``RateLimited``, ``QueueFull`` and ``Draining``, as ``answer`` does.
-        """
-        if self.phase != "ready" or query.explain or query.sentences or len(query.texts) > self._settings.max_items:
-            return None
-        if sum(map(len, query.texts)) > _TOKENIZE_INLINE_CHARS:
-            return None
-        items = self._plain_items(task, query)
-        if not items:
-            return None
-        started = time.perf_counter()
-        model = items[0].model
-        for item, tokens in zip(items, model.tokenizer.encode(query.texts), strict=True):
-            if not tokens.known:
-                return None
-            item.tokens = tokens
-        spent = time.perf_counter() - started
-        rows = [item.tokens.ids for item in items if item.tokens is not None]
-        if query.allowance is not None:
-            query.allowance.take("items", len(items))
-            query.allowance.take("tokens", sum(map(len, rows)))
-        left_s = query.haste.left_s(self._timeout_s)
-        ticket = self._batcher.enqueue(model.plain, rows, left_s, priority=query.haste.priority)
-        return Job(task, query, model, items, ticket, spent)
-
-    def finish(self, job: Job) -> Reply:
-        """Return the reply to a job whose ticket is answered; what the ticket's future raises where it failed."""
-        answers = job.ticket.future.result()
-        reply = Reply(timings=Timings(tokenize=job.tokenize_s))
-        self.metrics.of_model(job.model.name, job.model.version).tokenize_seconds.observe(job.tokenize_s)
-        self._collect(job.task, job.query, job.items, answers, reply)
-        return reply
+    def finish(self, job: Job) -> Labelled:
+        """Return the answers to a job whose ticket is answered; what the ticket's future raises where it failed."""
+        return self._plain.finish(job, shadowed=self.phase == "ready")
 
     def give_up(self, job: Job) -> None:
         """Give a job's ticket back: it is finished, or nobody waits for it any more."""
         self._batcher.withdraw(job.ticket)
 
-    def _plain_items(self, task: Task, query: Query) -> list[_Item] | None:
-        """Return the items where one model answers all of them, ``None`` where not, or where one has an error."""
-        try:
-            named = self._named(task, query)
-            items = [self._item(task, query, named, index, text) for index, text in enumerate(query.texts)]
-        except (ItemError, RequestError):
-            return None
-        return items if all(item.model is items[0].model for item in items[1:]) else None
-
-    def _named(self, task: Task, query: Query) -> Pick | None:
-        return self.registry.pick(task, query.model, query.version, query.key) if query.model is not None else None
-
     def _route(self, task: Task, query: Query, reply: Reply) -> dict[Classifier, list[_Item]]:
-        named = self._named(task, query)
+        named = self._router.named(task, query)
         groups: dict[Classifier, list[_Item]] = {}
         for index, text in enumerate(query.texts):
             try:
@@ -278,7 +222,7 @@ class Service:
     ) -> list[_Item]:
         """Return the items with their tokens; those without a known token become failures."""
         started = time.perf_counter()
-        if sum(len(item.text) for item in items) > _TOKENIZE_INLINE_CHARS:
+        if sum(len(item.text) for item in items) > TOKENIZE_INLINE_CHARS:
             await asyncio.to_thread(self._tokenize, query, model, items)
         else:
             self._tokenize(query, model, items)

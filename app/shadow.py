@@ -101,12 +101,16 @@ class Shadows:
         await asyncio.to_thread(self._batcher.close, _JOIN_S)
         self._watchdog.close()
 
+    def follows(self, name: str) -> bool:
+        """Tell whether a package has a candidate, so that its answers are worth an offer to ``consider``."""
+        return self._open and name in self._registry.now.candidates
+
     def consider(self, task: Task, query: Query, results: Sequence[Result], answers: Answers) -> None:
         """Put what one model has answered to its candidate, where there is one and the request is of its share.
 
         A request that names a version by its number is of no share: its caller wants that version and no other.
         """
-        if self._open and results[0].model in self._registry.now.candidates and not isinstance(query.version, int):
+        if self.follows(results[0].model) and not isinstance(query.version, int):
             asyncio.get_running_loop().call_soon(self._take, task, query, results, answers)
 
     def _take(self, task: Task, query: Query, results: Sequence[Result], answers: Answers) -> None:

@@ -36,8 +36,8 @@ STAGES: dict[str, tuple[str, ...]] = {
         "starlette.middleware.exceptions:ExceptionMiddleware.__call__",
     ),
     "validation": ("app.api.express:parse_request", "app.api.predict:parse_request"),
-    "routing": ("app.service:Service._plain_items", "app.service:Service._route"),
-    "normalize and tokenize": ("app.modelpack.tokenizer:TextTokenizer.encode",),
+    "routing": ("app.service:Service._plain_items", "app.service:Service._route", "app.routing:Router.shared"),
+    "normalize and tokenize": (*(f"app.modelpack.tokenizer:TextTokenizer.{name}" for name in ("encode", "recall")),),
     "queue and hand-over": (
         *(f"app.scheduling.batcher:Batcher.{name}" for name in ("submit", "enqueue", "withdraw", "_wake", "done")),
         *(f"app.scheduling.runner:Runner.{name}" for name in ("_run_all", "_run", "_tell")),
@@ -46,12 +46,17 @@ STAGES: dict[str, tuple[str, ...]] = {
     "cache": tuple(f"app.cache:Cache.{name}" for name in ("enqueue", "withdraw", "_landed")),
     "padding": ("app.runtime.classifier:GraphLane.run",),
     "inference": ("app.runtime.session:Session.run",),
-    "task head": ("app.service:classified", "app.service:classify"),
+    "task head": ("app.service:classified", "app.service:classify", "app.plain:rounded"),
     "service": (
         *("app.service:Service.answer", "app.service:Service.start", "app.service:Service.finish"),
         "app.api.express:Express.begin",
     ),
-    "serialization": ("app.api.predict:answer_body", "app.api.express:Parcel.answer", "app.api.predict:json_response"),
+    "serialization": (
+        "app.api.predict:answer_body",
+        "app.api.predict:labelled_body",
+        "app.api.express:Parcel.answer",
+        "app.api.predict:json_response",
+    ),
     "write": (f"{_UVICORN}:RequestResponseCycle.send", "app.api.wire:_Exchange.write"),
     "metrics and log": (
         *("app.api.ledger:Ledger.open", "app.api.ledger:Ledger.close", "app.api.guard:Guard._count"),

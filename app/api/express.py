@@ -25,8 +25,9 @@ from app.api.schemas import PredictRequest, parse_request
 from app.api.trace import Trace, given_id, new_id
 from app.errors import RequestError, WaitTooLong
 from app.modelpack.manifest import CLASSIFYING
+from app.plain import Job
 from app.scheduling.ticket import Answers
-from app.service import Job, Service
+from app.service import Service
 
 log = structlog.get_logger("sluice.request")
 

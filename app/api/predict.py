@@ -17,15 +17,14 @@ from app.api.routes import Endpoint, Routes
 from app.api.schemas import PredictRequest, PredictResponse, parse_request
 from app.api.trace import Trace, trace_of
 from app.errors import InvalidRequest, UnsupportedMediaType
-from app.exchange import Failure, Query, Reply, Result
+from app.exchange import Failure, Labelled, Query, Reply, Result, Timings
 from app.modelpack.manifest import CLASSIFYING, Classifying
 from app.service import Service
-from app.tasks.classify import Classified
+from app.tasks.classify import DIGITS, Classified
 
 STATUSES = (400, 404, 405, 413, 415, 422, 429, 500, 503, 504)
 """What a prediction route answers beside 200."""
 
-DIGITS = 6
 # curl calls a body a form unless it is told otherwise; the body is read as JSON all the same
 _READ_AS_JSON = {"", "application/json", "application/x-www-form-urlencoded"}
 _SUMMARIES: dict[Classifying, str] = {
@@ -122,10 +121,13 @@ def _respond(reply: Reply, trace: Trace) -> Response:
     return json_response(answered(reply, trace))
 
 
-def answered(reply: Reply, trace: Trace) -> dict[str, Any]:
+def answered(reply: Reply | Labelled, trace: Trace) -> dict[str, Any]:
     """Return the JSON of a reply that has results, and put into its trace what the log says of it."""
-    body = answer_body(reply, total_s=time.perf_counter() - trace.started)
-    trace.tokens = sum([result.tokens for result in reply.results])
+    total_s = time.perf_counter() - trace.started
+    if isinstance(reply, Labelled):
+        body, trace.tokens = labelled_body(reply, total_s), sum(reply.tokens)
+    else:
+        body, trace.tokens = answer_body(reply, total_s), sum([result.tokens for result in reply.results])
     trace.model = body["model"]
     trace.timings_ms = body["timings_ms"]
     return body
@@ -134,19 +136,47 @@ def answered(reply: Reply, trace: Trace) -> dict[str, Any]:
 def answer_body(reply: Reply, total_s: float) -> dict[str, Any]:
     """Return the JSON of a reply; the model named at its head is the first result's."""
     head = reply.results[0] if reply.results else None
-    timings = reply.timings
     return {
         "model": head and head.model,
         "version": head and head.version,
         **({"alias": head.alias} if head and head.alias else {}),
         "results": [result_body(result, head) for result in reply.results],
         "errors": [failure_body(failure) for failure in reply.failures],
-        "timings_ms": {
-            "tokenize": milliseconds(timings.tokenize),
-            "queue": milliseconds(timings.queue),
-            "infer": milliseconds(timings.infer),
-            "total": milliseconds(total_s),
-        },
+        "timings_ms": timings_body(reply.timings, total_s),
+    }
+
+
+def labelled_body(reply: Labelled, total_s: float) -> dict[str, Any]:
+    """Return the JSON that ``answer_body`` returns of the same answers."""
+    columns = zip(reply.answers, reply.languages, reply.tokens, reply.truncated, strict=True)
+    return {
+        "model": reply.model,
+        "version": reply.version,
+        **({"alias": reply.alias} if reply.alias else {}),
+        "results": [
+            {
+                "index": index,
+                "label": answer.label,
+                "score": answer.score,
+                "scores": answer.scores,
+                "language": language,
+                "tokens": tokens,
+                "truncated": truncated,
+            }
+            for index, (answer, language, tokens, truncated) in enumerate(columns)
+        ],
+        "errors": [],
+        "timings_ms": timings_body(reply.timings, total_s),
+    }
+
+
+def timings_body(timings: Timings, total_s: float) -> dict[str, float]:
+    """Return the JSON of where a request's time went, in milliseconds."""
+    return {
+        "tokenize": milliseconds(timings.tokenize),
+        "queue": milliseconds(timings.queue),
+        "infer": milliseconds(timings.infer),
+        "total": milliseconds(total_s),
     }
 
 

@@ -13,7 +13,7 @@ from app.api.events import MEDIA_TYPE, EventStream
 from app.api.examples import answers, summary_examples, summary_requests
 from app.api.haste import PARAMETERS
 from app.api.ledger import CLIENT_CLOSED
-from app.api.predict import DIGITS, STATUSES, failure_body, milliseconds, refuse_media_type
+from app.api.predict import STATUSES, failure_body, milliseconds, refuse_media_type
 from app.api.refusal import refuse
 from app.api.routes import Routes
 from app.api.schemas import parse_request
@@ -23,6 +23,7 @@ from app.errors import InvalidRequest
 from app.service import Service
 from app.summarizing.journey import Summaries
 from app.summarizing.wishes import Delta, Summarized, SummaryReply, Wish
+from app.tasks.classify import DIGITS
 from app.tasks.detokenize import SPACE
 
 PATH = "/v1/summarize"

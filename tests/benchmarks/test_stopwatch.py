@@ -11,6 +11,7 @@ from benchmarks.stopwatch import LOOP, OTHER, STAGES, Overhead, Stopwatch
 
 OLD = {
     "app.api.guard:Guard._count",
+    "app.service:Service._plain_items",
     "app.service:classify",
     "app.api.predict:json_response",
 }

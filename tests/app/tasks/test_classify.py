@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from app.tasks.classify import classified, classify, softmax, token_weights
+from app.tasks.classify import DIGITS, classified, classify, rounded, softmax, token_weights
 
 LABELS = ["negative", "neutral", "positive"]
 
@@ -51,3 +53,38 @@ def test_one_row_gets_what_a_batch_of_rows_does(temperature: float) -> None:
 def test_one_row_of_another_length_than_the_labels_is_a_bug() -> None:
     with pytest.raises(ValueError, match="This is a bug"):
         classified(np.zeros(4, np.float32), LABELS)
+
+
+LOGITS = st.floats(-60, 60, width=32)
+
+
+@settings(max_examples=400)
+@given(
+    rows=st.lists(st.tuples(LOGITS, LOGITS, LOGITS), min_size=1, max_size=40),
+    temperature=st.sampled_from([1.0, 0.5, 1.37, 3.0]),
+)
+@example(rows=[(0.0, 0.0, 0.0)] * 9, temperature=1.0)
+@example(rows=[(0.0, -100.0, -100.0), (1.0, 1.0, -1000.0)] * 5, temperature=1.0)
+def test_rows_together_get_each_rows_probabilities_rounded(
+    rows: list[tuple[float, float, float]], temperature: float
+) -> None:
+    logits = [np.array(row, np.float32) for row in rows]
+    for row, have in zip(logits, rounded(logits, LABELS, temperature), strict=True):
+        want = classified(row, LABELS, temperature)
+        assert (have.label, list(have.scores)) == (want.label, LABELS)
+        assert have.scores == {label: round(score, DIGITS) for label, score in want.scores.items()}
+        assert have.score == have.scores[have.label]
+
+
+def test_what_is_in_the_middle_between_two_is_rounded_as_it_is_alone() -> None:
+    two = ["no", "yes"]
+    odds = np.log(np.arange(1, 20_000) * 1e-6 + 0.5e-6).astype(np.float32)  # as near the middle as float32 gets
+    logits = [np.array([odd, 0.0], np.float32) for odd in odds]
+    alone = [rounded([row], two)[0] for row in logits]
+    assert rounded(logits, two) == alone
+
+
+def test_rows_of_another_length_than_the_labels_are_a_bug() -> None:
+    for rows in (1, 9):
+        with pytest.raises(ValueError, match="This is a bug"):
+            rounded([np.zeros(4, np.float32)] * rows, LABELS)
