@@ -109,7 +109,7 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, 
                 inline_batches=self.registry.counter(self.inline_batches.labels(model, version)),
                 real_cells=self.registry.counter(self.cells.labels(model, version, "real")),
                 padding_cells=self.registry.counter(self.cells.labels(model, version, "padding")),
-                last_inference=self.last_inference.labels(model, version),
+                last_inference=self.registry.last(self.last_inference.labels(model, version)),
             )
         return self._of_model[model, version]
 

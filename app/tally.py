@@ -70,13 +70,33 @@ class SumTally:
             self._metric.inc(added)
 
 
+class LastTally:
+    """Stands for a labelled gauge that is set again and again; on the event loop alone."""
+
+    __slots__ = ("__weakref__", "_gauge", "_value")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        """Say what it is now."""
+        self._value = value
+
+    def settle(self) -> None:
+        """Tell the gauge, where something was said since the last time."""
+        if self._value is not None:
+            value, self._value = self._value, None
+            self._gauge.set(value)
+
+
 class Tallies(CollectorRegistry):
     """A registry whose tallies are settled before it is read; they live as long as whoever counts with them."""
 
     def __init__(self, *, shared: bool = False) -> None:
         """``shared``: whether other processes tell of what is counted here, and must be told soon."""
         super().__init__()
-        self._tallies: WeakSet[HistogramTally | SumTally] = WeakSet()
+        self._tallies: WeakSet[HistogramTally | SumTally | LastTally] = WeakSet()
         self._shared = shared
         self.counted = 0
         """How often ``settle_soon`` was called since the last time."""
@@ -94,6 +114,12 @@ class Tallies(CollectorRegistry):
     def gauge(self, gauge: Gauge) -> SumTally:
         """Return a tally that stands for a labelled gauge."""
         return self._sum_of(gauge)
+
+    def last(self, gauge: Gauge) -> LastTally:
+        """Return a tally that stands for a labelled gauge of which only the last value counts."""
+        tally = LastTally(gauge)
+        self._tallies.add(tally)
+        return tally
 
     def _sum_of(self, metric: Counter | Gauge) -> SumTally:
         tally = SumTally(metric)

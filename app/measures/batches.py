@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter, Gauge, Histogram
 
 from app.measures.buckets import PACKAGE, ROWS, SECONDS
-from app.tally import HistogramTally, SumTally, Tallies
+from app.tally import HistogramTally, LastTally, SumTally, Tallies
 
 CACHED = ("hit", "shared", "miss")
 DROPS = ("cancelled", "expired", "shed")
@@ -24,7 +24,7 @@ class ModelSeries:
     inline_batches: SumTally
     real_cells: SumTally
     padding_cells: SumTally
-    last_inference: Gauge
+    last_inference: LastTally
     answered: dict[str, SumTally] = field(default_factory=dict)
     """Of texts, by task; ``Metrics.answered`` fills it."""
 

@@ -1,5 +1,6 @@
 """Counts what the batcher, the decoder and the watchdog do."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 
@@ -23,7 +24,10 @@ class BatchObserver:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._wait_errors = metrics.registry.histogram(metrics.wait_error_seconds)
-        self._waits = {priority: metrics.forecast_wait_seconds.labels(priority) for priority in PRIORITIES}
+        last = metrics.registry.last
+        self._waits = {priority: last(metrics.forecast_wait_seconds.labels(priority)) for priority in PRIORITIES}
+        self._lag = last(metrics.event_loop_lag_seconds)
+        self._rows, self._tokens = last(metrics.queue_rows), last(metrics.queue_tokens)
 
     def batch(self, batch: Batch) -> None:
         """Count one run of the runtime."""
@@ -35,21 +39,22 @@ class BatchObserver:
             series.inline_batches.inc()
         series.real_cells.inc(batch.tokens)
         series.padding_cells.inc(batch.cells - batch.tokens)
-        series.last_inference.set_to_current_time()
+        series.last_inference.set(time.time())
         self._metrics.registry.settle_soon()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count rows that left the queue unanswered."""
         self._metrics.dropped.labels(reason).inc(rows)
+        self._metrics.registry.settle_soon()
 
     def queue(self, rows: int, tokens: int) -> None:
-        """Set what waits now."""
-        self._metrics.queue_rows.set(rows)
-        self._metrics.queue_tokens.set(tokens)
+        """Set what waits now; it is read once a batch or a drop has been told."""
+        self._rows.set(rows)
+        self._tokens.set(tokens)
 
     def waits(self, seconds: Mapping[Priority, float], lag_s: float) -> None:
         """Set how long would wait what comes now, and by how much the event loop is late to read it."""
-        self._metrics.event_loop_lag_seconds.set(lag_s)
+        self._lag.set(lag_s)
         for priority, wait_s in seconds.items():
             self._waits[priority].set(wait_s)
 
@@ -104,7 +109,8 @@ class DecodeObserver:
         series = self._metrics.of_writer(writer.name, writer.version)
         series.summaries[summary.reason].inc()
         series.tokens.inc(len(summary.tokens))
-        self._metrics.of_model(writer.name, writer.version).last_inference.set_to_current_time()
+        self._metrics.of_model(writer.name, writer.version).last_inference.set(time.time())
+        self._metrics.registry.settle_soon()
 
     def dropped(self, reason: str, rows: int) -> None:
         """Count texts that were left unanswered."""

@@ -45,6 +45,18 @@ def test_a_gauge_goes_up_and_down() -> None:
         assert tallies.get_sample_value("in_flight") == left
 
 
+def test_of_a_gauge_that_is_set_the_last_value_counts_and_stays() -> None:
+    tallies = Tallies()
+    gauge = Gauge("rows", ".", registry=tallies)
+    tally = tallies.last(gauge)
+    for value in (3, 0):
+        tally.set(7)
+        tally.set(value)
+        assert tallies.get_sample_value("rows") == value
+    gauge.set(5)
+    assert tallies.get_sample_value("rows") == 5, "nothing was said since"
+
+
 def test_several_values_at_once_are_those_values() -> None:
     tallies = Tallies()
     tally = tallies.histogram(Histogram("seconds", ".", ["route"], buckets=BUCKETS, registry=tallies).labels("a"))
