@@ -207,7 +207,10 @@ def line_of(answered: Answered) -> dict[str, Any]:
     row, result, error = answered.row, answered.result, answered.error
     line: dict[str, Any] = {"index": row.index} if row.id is None else {"index": row.index, "id": row.id}
     if result is not None:
-        return line | result_body(result, None) | {"model": result.model, "version": result.version, "index": row.index}
+        line |= result_body(result, None)
+        line["model"], line["version"] = result.model, result.version
+        line["index"] = row.index  # of the stream, where the body has that of the part
+        return line
     if error is None:
         raise TypeError("This is a bug: a row with neither an answer nor an error")
     return line | {"code": error.code, "message": str(error)}

@@ -59,32 +59,38 @@ async def score(bulk: Bulk, job: Job, source: Source, sink: Sink, *, journal: Jo
 
 
 async def _read(source: Source, skip: int, waiting: deque[Block]) -> AsyncGenerator[list[Row], None]:
-    blocks = source.blocks(skip)
-    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+    blocks = ((block, _rows(block)) for block in source.blocks(skip))
+    while (read := await asyncio.to_thread(next, blocks, None)) is not None:
+        block, rows = read
         waiting.append(block)
-        yield [
-            Row(at, line.text, error=InvalidLine(line.trouble) if line.trouble is not None else None)
-            for at, line in enumerate(block.lines, block.first)
-        ]
+        yield rows
+
+
+def _rows(block: Block) -> list[Row]:
+    return [
+        Row(at, line.text, error=InvalidLine(line.trouble) if line.trouble is not None else None)
+        for at, line in enumerate(block.lines, block.first)
+    ]
 
 
 def _write(job: Job, sink: Sink, journal: Journal, block: Block, answered: list[Answered]) -> None:
     kept, answers, bad = list[int](), list[Record](), list[Record]()
+    names = [job.prefix + name for name in ANSWER]
     for at, one in enumerate(answered):
         if one.result is not None:
             kept.append(at)
-            answers.append(_columns(one.result, job.prefix))
+            answers.append(dict(zip(names, _values(one.result), strict=True)))
         elif one.error is not None:
             bad.append({"row": one.row.index, "code": one.error.code, "reason": str(one.error)})
     said = b"".join(orjson.dumps(line) + b"\n" for line in bad)
     journal.add(sink.part(block, kept, answers), said, Done(len(answered), len(bad)))
 
 
-def _columns(result: Result, prefix: str) -> dict[str, Any]:
-    scores = {label: round(score, _DIGITS) for label, score in result.answer.scores.items()}
+def _values(result: Result) -> tuple[Any, ...]:
+    """Return what stands in the columns of ``ANSWER``."""
     label = result.answer.label
-    values = (label, scores[label], scores, result.language, result.truncated, result.model, result.version)
-    return {prefix + name: value for name, value in zip(ANSWER, values, strict=True)}
+    scores = {label: round(score, _DIGITS) for label, score in result.answer.scores.items()}
+    return (label, scores[label], scores, result.language, result.truncated, result.model, result.version)
 
 
 def _finish(sink: Sink, journal: Journal) -> None:

@@ -1,6 +1,7 @@
 """``sluice predict FILE -o FILE``: whatever the forms, each row is answered once, in its place, or told of aside."""
 
 import csv
+import gc
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from app.corpus.block import MAX_ROWS
 from app.corpus.journal import Done, Journal
 from tests.packages import PACKAGES
 from tests.server import ROOT
@@ -176,17 +178,24 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         os.kill(running.pid, signal.SIGKILL)
     assert not out.exists()
     done = len(list(parts.glob("*.done")))
-    assert 1 <= done < 8
+    assert 1 <= done < 60_000 // MAX_ROWS
     refused = predict(path, "-o", out, "--prefix", "p_")
     assert "parts of another run: prefix was '' and is 'p_'; expected the same, or --restart" in refused.stderr
     ended = predict(path, "-o", out)
     assert ended.exit_code == 1
-    assert f"going on after {done * 8192:,} rows" in ended.stderr
+    assert f"going on after {done * MAX_ROWS:,} rows" in ended.stderr
     assert predict(path, "-o", other, "--restart").exit_code == 1
     assert out.read_bytes() == other.read_bytes()
     assert (tmp_path / "out.jsonl.bad.jsonl").read_bytes() == (tmp_path / "other.jsonl.bad.jsonl").read_bytes()
     assert len(read(out)) == 40_000
     assert not parts.exists()
+
+
+def test_a_run_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
+    before = sys.getswitchinterval(), gc.get_threshold()
+    assert predict(written(tmp_path, "csv"), "-o", tmp_path / "out.csv").exit_code == 1
+    assert predict(tmp_path / "none.csv", "-o", tmp_path / "out.csv").exit_code == 2
+    assert (sys.getswitchinterval(), gc.get_threshold()) == before
 
 
 def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
