@@ -19,14 +19,14 @@ from prometheus_client import (
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
-from app.measures.batches import REPLACED, BatchMeasures, ModelSeries
+from app.measures.batches import REPLACED, BatchMeasures, ByTask, ModelSeries
 from app.measures.buckets import PACKAGE
 from app.measures.requests import RequestMeasures
 from app.measures.shadows import ShadowMeasures
 from app.measures.summaries import FINISHES, SummaryMeasures, WriterSeries
 from app.measures.versions import VersionMeasures
 from app.sharing import Processes, Together, restarts_in
-from app.tally import SumTally, Tallies
+from app.tally import Tallies
 
 NO_MODEL = "none"
 """The model label of texts that were refused before any model was chosen."""
@@ -110,15 +110,9 @@ class Metrics(RequestMeasures, BatchMeasures, SummaryMeasures, VersionMeasures, 
                 real_cells=self.registry.counter(self.cells.labels(model, version, "real")),
                 padding_cells=self.registry.counter(self.cells.labels(model, version, "padding")),
                 last_inference=self.registry.last(self.last_inference.labels(model, version)),
+                answered=ByTask(lambda task: self.registry.counter(self.items.labels(model, version, task, "ok"))),
             )
         return self._of_model[model, version]
-
-    def answered(self, model: str, version: str, task: str) -> SumTally:
-        """Return the counter of a package's texts that were answered, for those who count at each request."""
-        known = self.of_model(model, version).answered
-        if task not in known:
-            known[task] = self.registry.counter(self.items.labels(model, version, task, "ok"))
-        return known[task]
 
     def exposition(self) -> bytes:
         """Return the text format: of this process, or of all workers together where they share a folder."""

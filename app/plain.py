@@ -22,7 +22,7 @@ from app.tasks.classify import classified, rounded
 
 TOKENIZE_INLINE_CHARS = 8_000
 """Half a millisecond of tokenizing, by `python -m benchmarks.documents`: the event loop has better things to do."""
-_RECALL_INLINE_CHARS = 4 * TOKENIZE_INLINE_CHARS
+RECALL_INLINE_CHARS = 4 * TOKENIZE_INLINE_CHARS
 """The same where each word was cut before."""
 
 
@@ -67,7 +67,7 @@ class Plain:
         if query.explain or query.sentences or len(texts) > self._max_items:
             return None
         chars = sum(map(len, texts))
-        if chars > _RECALL_INLINE_CHARS:
+        if chars > RECALL_INLINE_CHARS:
             return None
         try:
             route = self._router.shared(task, query)
@@ -103,7 +103,7 @@ class Plain:
         series = self._metrics.of_model(model.name, model.version)
         series.tokenize_seconds.observe(job.tokenize_s)
         series.queue_seconds.observe(queued_s)
-        self._metrics.answered(model.name, model.version, job.task).inc(len(tokens))
+        series.answered[job.task].inc(len(tokens))
         if job.alias is not None:
             self._metrics.count_aliases(model.name, model.version, [job.alias] * len(tokens))
         if shadowed and self._shadows.follows(model.name):

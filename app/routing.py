@@ -83,11 +83,13 @@ class Router:
             return None
         named = self.named(task, query)
         told = list(map(detect, texts)) if query.language == "auto" else [query.language] * len(texts)
-        found = {code: self.find(task, code, named, query.version, query.key) for code in set(told)}
-        model, _, alias = found[told[0]]
-        if any(route.model is not model for route in found.values()):
-            return None
-        return Shared(model, alias, [found[code].language for code in told])
+        model, language, alias = self.find(task, told[0], named, query.version, query.key)
+        codes = {told[0]: language}
+        for code in set(told) - codes.keys():
+            other, codes[code], _ = self.find(task, code, named, query.version, query.key)
+            if other is not model:
+                return None
+        return Shared(model, alias, [codes[code] for code in told])
 
     def _default(self, task: Task, language: str | None, version: Version | None, key: str) -> Pick:
         wanted = language or next(iter(self._registry.languages(task)), "")

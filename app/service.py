@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -23,12 +24,11 @@ from app.metrics import NO_MODEL, Metrics
 from app.modelpack.manifest import Task
 from app.modelpack.plain import Ids
 from app.modelpack.tokenizer import Tokens
-from app.plain import TOKENIZE_INLINE_CHARS, Job, Plain
-from app.routing import Router
+from app.plain import RECALL_INLINE_CHARS, TOKENIZE_INLINE_CHARS, Job, Plain
+from app.routing import Route, Router
 from app.runtime.classifier import Classifier, GraphLane
 from app.runtime.model import Model
 from app.runtime.registry import Registry
-from app.runtime.snapshot import Pick
 from app.scheduling.haste import Haste
 from app.scheduling.ticket import Answer, Answers
 from app.settings import Settings
@@ -152,24 +152,29 @@ class Service:
         self._batcher.withdraw(job.ticket)
 
     def _route(self, task: Task, query: Query, reply: Reply) -> dict[Classifier, list[_Item]]:
-        named = self._router.named(task, query)
         groups: dict[Classifier, list[_Item]] = {}
+        for index, text, route in self._routed(task, query, reply):
+            model, language, alias = route
+            if not isinstance(model, Classifier):
+                raise TypeError(f"This is a bug: {model.name!r} answers for {task!r} and does not classify")
+            groups.setdefault(model, []).append(_Item(index, text, language, model, alias))
+        return groups
+
+    def _routed(self, task: Task, query: Query, reply: Reply) -> Iterator[tuple[int, str, Route]]:
+        """Yield the texts that a model answers, each with its place and its route; the others become failures."""
+        named = self._router.named(task, query)
+        routes: dict[str | None, Route] = {}
         for index, text in enumerate(query.texts):
             try:
-                item = self._item(task, query, named, index, text)
+                self._router.check(text)
+                code = self._router.language(text, query.language)
+                route = routes.get(code)
+                if route is None:
+                    route = routes[code] = self._router.find(task, code, named, query.version, query.key)
             except ItemError as error:
                 self._fail(reply, task, None, Failure(index, error))
             else:
-                groups.setdefault(item.model, []).append(item)
-        return groups
-
-    def _item(self, task: Task, query: Query, named: Pick | None, index: int, text: str) -> _Item:
-        self._router.check(text)
-        language = self._router.language(text, query.language)
-        model, language, alias = self._router.find(task, language, named, query.version, query.key)
-        if not isinstance(model, Classifier):
-            raise TypeError(f"This is a bug: {model.name!r} answers for {task!r} and does not classify")
-        return _Item(index, text, language, model, alias)
+                yield index, text, route
 
     async def _group(self, task: Task, query: Query, model: Classifier, items: list[_Item], reply: Reply) -> None:
         ready = await self._tokenized(task, query, model, items, reply)
@@ -184,12 +189,13 @@ class Service:
         """Add the results of one model's items to a reply, and count them."""
         model = items[0].model
         queued = max(0.0, answers.started - answers.submitted)
-        self.metrics.of_model(model.name, model.version).queue_seconds.observe(queued)
+        series = self.metrics.of_model(model.name, model.version)
+        series.queue_seconds.observe(queued)
+        series.answered[task].inc(len(items))
         reply.timings.join(queued, answers.ended - answers.started)
         at = iter(answers.rows)
         for item in items:
             reply.results.append(_result(item, query, list(islice(at, 1 + len(item.parts)))))
-        self.metrics.answered(model.name, model.version, task).inc(len(items))
         if aliases := [item.alias for item in items if item.alias is not None]:
             self.metrics.count_aliases(model.name, model.version, aliases)
         if self.phase == "ready":
@@ -222,10 +228,11 @@ class Service:
     ) -> list[_Item]:
         """Return the items with their tokens; those without a known token become failures."""
         started = time.perf_counter()
-        if sum(len(item.text) for item in items) > TOKENIZE_INLINE_CHARS:
-            await asyncio.to_thread(self._tokenize, query, model, items)
-        else:
+        chars = sum([len(item.text) for item in items])
+        if chars <= TOKENIZE_INLINE_CHARS:
             self._tokenize(query, model, items)
+        elif chars > RECALL_INLINE_CHARS or not _recalled(query, model, items):
+            await asyncio.to_thread(self._tokenize, query, model, items)
         spent = time.perf_counter() - started
         self.metrics.of_model(model.name, model.version).tokenize_seconds.observe(spent)
         reply.timings.tokenize += spent
@@ -258,6 +265,16 @@ class Service:
         reply.failures.append(failure)
         labels = (model.name, model.version) if model else (NO_MODEL, NO_MODEL)
         self.metrics.items.labels(*labels, task, failure.error.code).inc()
+
+
+def _recalled(query: Query, model: Classifier, items: list[_Item]) -> bool:
+    """Give each item the tokens of its text, where no more is asked for and every word was cut before; tell whether."""
+    if query.explain or query.sentences:
+        return False
+    found = model.tokenizer.recall([item.text for item in items])
+    for item, tokens in zip(items, found or (), strict=False):
+        item.tokens = tokens
+    return found is not None
 
 
 def _all_tokens(item: _Item) -> list[Tokens]:

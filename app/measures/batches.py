@@ -1,6 +1,7 @@
 """Metrics of batches: the stages of a text's way, the queue, its forecast, the cache."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -25,8 +26,21 @@ class ModelSeries:
     real_cells: SumTally
     padding_cells: SumTally
     last_inference: LastTally
-    answered: dict[str, SumTally] = field(default_factory=dict)
-    """Of texts, by task; ``Metrics.answered`` fills it."""
+    answered: "ByTask"
+    """Of texts."""
+
+
+class ByTask(dict[str, SumTally]):
+    """A package's series by task, each put in place when it is first asked for."""
+
+    def __init__(self, series: Callable[[str], SumTally]) -> None:
+        """``series`` makes that of a task."""
+        super().__init__()
+        self._series = series
+
+    def __missing__(self, task: str) -> SumTally:
+        self[task] = self._series(task)
+        return self[task]
 
 
 class BatchMeasures:

@@ -56,9 +56,14 @@ def rounded(rows: Sequence[Floats], labels: list[str], temperature: float = 1.0)
     """Return what ``classified`` does for each row, float32[C], with every probability rounded to ``DIGITS``."""
     found = _rounded_at_once(rows, labels, temperature) if len(rows) >= _MANY else None
     if found is None:
-        each = [_scores(row, labels, temperature) for row in rows]
-        found = [(best, [round(score, DIGITS) for score in scores]) for best, scores in each]
+        return [_rounded(row, labels, temperature) for row in rows]
     return [Classified(labels[best], scores[best], dict(zip(labels, scores, strict=True))) for best, scores in found]
+
+
+def _rounded(logits: Floats, labels: list[str], temperature: float) -> Classified:
+    best, scores = _scores(logits, labels, temperature)
+    told = {label: round(score, DIGITS) for label, score in zip(labels, scores, strict=True)}
+    return Classified(labels[best], told[labels[best]], told)
 
 
 def _scores(logits: Floats, labels: list[str], temperature: float) -> tuple[int, list[float]]:
