@@ -8,6 +8,7 @@ from app.scheduling.job import Job, Row
 
 by_length = attrgetter("length", "order")
 """The order of the rows in a lane."""
+_length = attrgetter("length")
 _by_due = attrgetter("job.due", "order")
 
 _FEW = 8
@@ -27,12 +28,15 @@ class Backlog:
     def add(self, job: Job) -> None:
         """Take all rows of a job."""
         lane = self.lanes.setdefault(job.lane, [])
+        is_last = not self.due or self.due[-1].job.due <= job.due
         if len(job.rows) < _FEW:
             for row in job.rows:
-                insort(self.due, row, key=_by_due)
-                insort(lane, row, key=by_length)
+                if is_last:
+                    self.due.append(row)
+                else:
+                    insort(self.due, row, key=_by_due)
+                insort(lane, row, key=_length)  # behind its equals, for it came last
         else:  # sorting is quick where most is in order
-            is_last = not self.due or self.due[-1].job.due <= job.due
             self.due += job.rows
             if not is_last:
                 self.due.sort(key=_by_due)

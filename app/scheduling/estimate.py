@@ -6,9 +6,9 @@ whoever else is at work on it, and follow it where that changes.
 """
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from operator import mul
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 _TERMS = range(4)
 _MEMORY = 0.99
@@ -94,6 +94,10 @@ class RunCost:
         self._cost = cost
 
 
+def _nothing() -> None:
+    """No lane."""
+
+
 class RunCosts:
     """The cost of each lane's runs; of a lane that has not run yet, that of the lane that ran last.
 
@@ -103,6 +107,8 @@ class RunCosts:
     def __init__(self) -> None:
         self._last = RunCost()
         self._of: WeakKeyDictionary[Hashable, RunCost] = WeakKeyDictionary()  # a version that left takes its own along
+        self._asked: tuple[Callable[[], Hashable | None], RunCost] = _nothing, self._last
+        """The lane that was asked for last, as long as it lives, and its cost: mostly the next is of the same."""
         self._observing = threading.Lock()
         self._runs = 0
 
@@ -117,7 +123,14 @@ class RunCosts:
 
     def of(self, lane: Hashable) -> RunCost:
         """Return the cost of a lane's runs, for who asks for many forecasts at once."""
-        return self._of.get(lane, self._last)
+        asked, cost = self._asked
+        if asked() is lane:
+            return cost
+        known = self._of.get(lane)
+        if known is None:
+            return self._last
+        self._asked = ref(lane), known
+        return known
 
     def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> float:
         """Learn of a lane's run that took so long, and return what it was forecast to take."""
