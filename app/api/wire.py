@@ -123,13 +123,6 @@ class Wire(HttpToolsProtocol):
         self.idle_since = self.loop.time()
         super().on_response_complete()
 
-    def go_on(self) -> None:
-        """Go on after an answer for which no timer had to be stopped, and none need be set."""
-        self.server_state.total_requests += 1
-        self.idle_since = self.loop.time()
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-
     def timeout_keep_alive_handler(self) -> None:
         """Close where no request came for as long as a connection is kept; the timer may be of an earlier one."""
         self.timeout_keep_alive_task = None
@@ -227,8 +220,11 @@ class _Exchange(Parcel):
             transport.close()
         if wire.timeout_keep_alive_task is None or wire.pipeline:
             wire.on_response_complete()
-        else:
-            wire.go_on()
+            return
+        wire.server_state.total_requests += 1  # what Uvicorn does, but for setting the timer anew
+        wire.idle_since = wire.loop.time()
+        if wire.flow.read_paused:
+            wire.flow.resume_reading()
 
 
 class _Openings:

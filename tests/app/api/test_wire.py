@@ -347,3 +347,13 @@ async def test_a_client_that_leaves_calls_its_request_off() -> None:
         await asyncio.sleep(0.05)
         assert registry.get_sample_value(*closed) == 1
         assert caller.side.timeout_keep_alive_task is None
+
+
+async def test_each_answer_has_the_headers_that_uvicorn_gives_now() -> None:
+    async with calling() as caller:
+        for date in (b"one second", b"one second", b"another"):
+            if date not in dict(caller.side.server_state.default_headers).values():
+                caller.side.server_state.default_headers = [(b"date", date)]
+            head, _ = await caller.ask(request(2, JSON))
+            assert head.startswith(b"HTTP/1.1 200 OK\r\ndate: %b\r\ncontent-length: " % date)
+        assert caller.parsed == 1
