@@ -7,7 +7,7 @@ other text is the tokenizer's. A test holds both equal on texts of all kinds.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,19 +53,26 @@ class PlainCutter:
 
     def ids(self, text: str) -> Ids | None:
         """Return the ids int64[T] of a text, which cannot be written to; ``None`` where it is not plain."""
-        found = self.recalled(text)
-        if found is not None or _PLAIN.fullmatch(text) is None or "''" in text or _ADDRESS in text:
-            return found
-        return _read(map(self._of, text.lower().split()))
+        if _PLAIN.fullmatch(text) is None or "''" in text or _ADDRESS in text:
+            return None
+        return np.frombuffer(b"".join(map(self._of, text.lower().split())), np.int64)
 
-    def recalled(self, text: str) -> Ids | None:
-        """Return what ``ids`` does, but of a text alone whose pieces were all cut before: some 20 ns a character."""
-        if not text.isascii():
-            return None
-        try:
-            return _read(map(self._known.__getitem__, text.lower().split()))
-        except KeyError:
-            return None
+    def recalled(self, texts: Sequence[str]) -> list[Ids] | None:
+        """Return the ids of texts all of whose pieces were cut before, ``None`` where one is of another kind.
+
+        That takes some 20 ns a character. It is one loop without a call of Python a text, for nearly all texts pass it.
+        """
+        known = self._known.__getitem__
+        found: list[Ids] = []
+        for text in texts:
+            if not text.isascii():
+                return None
+            try:
+                raw = b"".join(map(known, text.lower().split()))
+            except KeyError:
+                return None
+            found.append(np.frombuffer(raw, np.int64))
+        return found
 
     def _of(self, piece: str) -> bytes:
         """Return the ids of a word, or of several that no white space parts."""
@@ -78,7 +85,3 @@ class PlainCutter:
             if len(piece) <= _MAX_PIECE_CHARS and len(self._known) < _MAX_PIECES and _ADDRESS not in piece:
                 self._known[piece] = found
         return found
-
-
-def _read(pieces: Iterable[bytes]) -> Ids:
-    return np.frombuffer(b"".join(pieces), np.int64)

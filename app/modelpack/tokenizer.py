@@ -58,30 +58,28 @@ class TextTokenizer:
         if with_offsets:
             rows = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
             return [self._tokens(_array(row.ids), row.offsets) for row in rows]
-        cut = [self._plain.ids(text) if self._plain is not None else None for text in texts]
-        left = [text for text, ids in zip(texts, cut, strict=True) if ids is None]
-        rest = iter(self._tokenizer.encode_batch_fast(left, add_special_tokens=False) if left else ())
-        return [self._tokens(_array(next(rest).ids) if ids is None else ids) for ids in cut]
+        found = self.recall(texts)
+        return found if found is not None else [self._tokens(ids) for ids in self._cut(texts)]
 
     def recall(self, texts: Sequence[str]) -> list[Tokens] | None:
         """Return what ``encode`` does where each text is plain English made of words that were cut before, else none.
 
         That takes a small part of the time, so that an event loop may do it with more of them.
         """
-        if self._plain is None:
-            return None
-        found = []
-        for text in texts:
-            ids = self._plain.recalled(text)
-            if ids is None:
-                return None
-            found.append(self._tokens(ids))
-        return found
+        found = self._plain.recalled(texts) if self._plain is not None else None
+        return found if found is None else [self._tokens(ids) for ids in found]
 
     def pieces(self) -> list[str]:
         """Return each id's piece, in order: what a summary is put together from."""
         known = {number: piece for piece, number in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         return [known.get(number, "") for number in range(self._tokenizer.get_vocab_size())]
+
+    def _cut(self, texts: Sequence[str]) -> list[Ids]:
+        """Cut each text, by the tokenizer, in one call of it, those that are not plain."""
+        plain = [self._plain.ids(text) if self._plain is not None else None for text in texts]
+        left = [text for text, ids in zip(texts, plain, strict=True) if ids is None]
+        rest = iter(self._tokenizer.encode_batch_fast(left, add_special_tokens=False) if left else ())
+        return [_array(next(rest).ids) if ids is None else ids for ids in plain]
 
     def _tokens(self, whole: Ids, offsets: list[tuple[int, int]] | None = None) -> Tokens:
         truncated = len(whole) > self._max_tokens

@@ -84,15 +84,16 @@ def _rounded_at_once(
 
     ``None`` where a probability is so near the middle between two that numpy's last digit might decide otherwise.
     """
-    logits = np.concatenate(rows, dtype=np.float64).reshape(len(rows), -1)  # [B, C]
+    logits = np.concatenate(rows).reshape(len(rows), -1)  # [B, C]
     if logits.shape[1] != len(labels):
         raise ValueError(f"This is a bug: logits of shape {logits.shape} for {len(labels)} labels")
-    shares = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)  # [B, C]
-    shares *= 10**DIGITS / shares.sum(axis=1, keepdims=True)
-    whole = np.rint(shares)  # [B, C]
+    shares = logits.T.astype(np.float64, order="C")  # [C, B], in which sums over labels are of whole rows
+    shares = np.exp((shares - np.maximum.reduce(shares)) / temperature)
+    shares *= 10**DIGITS / np.add.reduce(shares)
+    whole = np.rint(shares)  # [C, B]
     if not np.abs(shares - whole).max() < _ALMOST_HALF:
         return None
-    return list(zip(logits.argmax(axis=1).tolist(), (whole / 10**DIGITS).tolist(), strict=True))
+    return list(zip(logits.argmax(axis=1).tolist(), (whole / 10**DIGITS).T.tolist(), strict=True))
 
 
 def token_weights(attribution: Floats, column: int) -> list[float]:
