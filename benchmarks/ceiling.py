@@ -1,6 +1,7 @@
 """What no service can beat: the same package, tokenizer and texts in a bare loop with nothing around them."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,10 @@ def measure(folder: Path, kind: str, texts: list[str], seconds: float) -> Ceilin
     )
 
 
-def all_cores_texts_s(folder: Path, texts: list[str], seconds: float) -> float:
-    """Return the texts a second of ``measure`` on all cores, alone."""
+def on_all_cores(folder: Path, texts: list[str], seconds: float) -> Callable[[], float]:
+    """Return what tells the texts a second of ``measure`` on all cores, alone, each time that it is called."""
     model = Classifier.open(open_package(latest(folder)), choose("cpu"))
-    return _rate_of_threads(model, texts, seconds, usable_cores())
+    return lambda: _rate_of_threads(model, texts, seconds, usable_cores())
 
 
 def _rate(model: Classifier, texts: list[str], seconds: float) -> float:

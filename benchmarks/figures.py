@@ -1,14 +1,17 @@
 """The figures that the service is held to, each beside its target, from one run.
 
-    python -m benchmarks.figures [--seconds 4] [--rounds 3] [--only memory|online|threads|bulk]
+    python -m benchmarks.figures [--seconds 3] [--rounds 5] [--only memory|online|threads|bulk]
 
-Ratios are medians of rounds in which both sides take their turn. Writes its part of docs/performance.md and of the JSON
-beside it or, with ``--only``, nothing. Needs wrk and curl.
+Ratios are medians of rounds in which both sides take their turn. What is held against the bare loop, or against one
+thread, comes between two turns of that, each half of ``--seconds`` long (``benchmarks.turns``). A second of CPU time is
+the steadier measure where others use the cores too: whoever has more threads gets more of what they leave. Writes its
+part of docs/performance.md and of the JSON beside it or, with ``--only``, nothing. Needs wrk and curl.
 """
 
 import asyncio
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +22,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -33,17 +37,19 @@ from app.scheduling.batcher import Batcher
 from app.scheduling.observer import BatchObserver
 from app.scheduling.policy import Budget
 from app.settings import Settings
-from benchmarks.ceiling import all_cores_texts_s
+from benchmarks.ceiling import on_all_cores
 from benchmarks.figure import Figure, table
 from benchmarks.load import drive
 from benchmarks.report import PERFORMANCE, Section, publish, run_of
 from benchmarks.service import Service, running
 from benchmarks.texts import CHINESE, texts
+from benchmarks.turns import Turn, shares
 
 MARK = "figures"
 _EN, _ZH = Path("models/sentiment-en"), Path("models/sentiment-zh")
 _WINDOW = 512
 _LONG_DOCUMENT_WORDS = 10_000
+_ROWS, _ONE_ROW = "in.jsonl", "one.jsonl"
 
 
 def padding_share(service: Service, seconds: int) -> Figure:
@@ -80,28 +86,30 @@ def beside_a_document(service: Service, seconds: int) -> Figure:
     return Figure(name, beside.p99_ms / alone.p99_ms, "x", 2.0, at_most=True)
 
 
-def thread_ratio(seconds: float) -> Figure:
+def threads(seconds: float, rounds: int) -> list[Figure]:
     """Return how much two inference threads do against one, where the queue is never empty."""
     model = Classifier.open(open_package(latest(_EN)), choose("cpu"))
-    rate = {threads: asyncio.run(_batcher_rate(model, threads, seconds)) for threads in (1, 2)}
-    return Figure("two inference threads against one", rate[2] / rate[1], "x", 1.8)
+
+    def of(count: int) -> Turn:
+        return _timed(lambda: asyncio.run(_batcher_rate(model, count, seconds / 2)))
+
+    (share,) = shares(partial(of, 1), partial(of, 2), rounds=rounds)
+    return [Figure("two inference threads against one", share.per_s, "x", 1.8)]
 
 
-def bulk_ratios(seconds: float) -> Iterator[Figure]:
-    """Yield the rates of a bulk stream, and of ``sluice predict`` over a file, as shares of the bare loop's."""
+def bulk(seconds: float, rounds: int) -> list[Figure]:
+    """Return what a bulk stream does, and ``sluice predict`` over a file, as shares of what the bare loop does."""
     lines = texts("short")
-    bare = all_cores_texts_s(_EN, lines, seconds)
+    bare = partial(_timed, on_all_cores(_EN, lines, seconds / 2))
     with tempfile.TemporaryDirectory(prefix="sluice-figures-") as name, running() as service:
         folder = Path(name)
-        count = int(bare * seconds)
-        with (folder / "in.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps({"text": lines[at % len(lines)]}) + "\n" for at in range(count))
-        started = time.perf_counter()
-        command = f"curl -s -X POST -T in.jsonl {service.url}/v1/sentiment/bulk -o answers.jsonl"
-        subprocess.run(command.split(), check=True, cwd=folder)
-        yield Figure("bulk stream / bare loop", count / (time.perf_counter() - started) / bare, "x", 0.9)
-        file_rate = _predict_rate(folder)
-    yield Figure("sluice predict FILE / bare loop", file_rate / bare, "x", 0.9)
+        count = int(bare().per_s * seconds)
+        for rows, file in ((count, _ROWS), (1, _ONE_ROW)):
+            asked = (json.dumps({"text": lines[at % len(lines)]}) + "\n" for at in range(rows))
+            (folder / file).write_text("".join(asked), "utf-8")
+        ours = partial(_stream, service, folder, count), partial(_file, folder, count)
+        stream, predict = shares(bare, *ours, rounds=rounds)
+    return [*_beside_bare("bulk stream", stream), *_beside_bare("sluice predict FILE", predict)]
 
 
 def shown(section: Section) -> str:
@@ -120,23 +128,17 @@ def online(seconds: int, rounds: int) -> list[Figure]:
         ]
 
 
-def bulk(seconds: int, rounds: int) -> list[Figure]:
-    """Return the figures of streams and files."""
-    by_round = [list(bulk_ratios(seconds)) for _ in range(rounds)]
-    return [_middle(list(ones)) for ones in zip(*by_round, strict=True)]
-
-
 _PARTS: dict[str, Callable[[int, int], list[Figure]]] = {
     "memory": lambda seconds, _: [memory(seconds)],
     "online": online,
-    "threads": lambda seconds, rounds: [_middle([thread_ratio(seconds) for _ in range(rounds)])],
+    "threads": threads,
     "bulk": bulk,
 }
 
 
 def main(
-    seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 4,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each ratio.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Length of each measurement.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each ratio.")] = 5,
     page: Annotated[Path, typer.Option(help="Page of the table, beside its JSON.")] = PERFORMANCE,
     only: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(_PARTS)}: only these, and nothing written.")
@@ -202,13 +204,45 @@ async def _batcher_rate(model: Classifier, threads: int, seconds: float) -> floa
     return done / spent
 
 
-def _predict_rate(folder: Path) -> float:
-    command = [sys.executable, "-m", "app", "predict", str(folder / "in.jsonl"), "-o", str(folder / "out.jsonl")]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+def _timed(rate: Callable[[], float]) -> Turn:
+    """Return what was done here, of which ``rate`` tells how much a second."""
+    started, cpu_s = time.perf_counter(), time.process_time()
+    per_s = rate()
+    return Turn(per_s, per_s * (time.perf_counter() - started) / (time.process_time() - cpu_s))
+
+
+def _stream(service: Service, folder: Path, count: int) -> Turn:
+    command = f"curl -s -X POST -T {_ROWS} {service.url}/v1/sentiment/bulk -o answers.jsonl"
+    started, cpu_s = time.perf_counter(), service.cpu_s()
+    subprocess.run(command.split(), check=True, cwd=folder)
+    return Turn(count / (time.perf_counter() - started), count / (service.cpu_s() - cpu_s))
+
+
+def _file(folder: Path, count: int) -> Turn:
+    """Return what the command did but its start, whose CPU time is that of a run over one row."""
+    _, start_cpu_s = _predict(folder, _ONE_ROW)
+    per_s, cpu_s = _predict(folder, _ROWS)
+    return Turn(per_s, count / (cpu_s - start_cpu_s))
+
+
+def _predict(folder: Path, file: str) -> tuple[float, float]:
+    """Return the rate that the command tells, which is without its start, and the CPU seconds of all that it did."""
+    command = [sys.executable, "-m", "app", "predict", str(folder / file), "-o", str(folder / "out.jsonl")]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = subprocess.run([*command, "--overwrite"], check=True, capture_output=True, text=True).stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = re.search(r"([\d,]+) rows/s\s*$", said)
     if found is None:
         raise SystemExit(f"sluice predict said: {said}")
-    return float(found.group(1).replace(",", ""))
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return float(found.group(1).replace(",", "")), cpu_s
+
+
+def _beside_bare(who: str, share: Turn) -> list[Figure]:
+    return [
+        Figure(f"{who} / bare loop", share.per_s, "x", 0.9),
+        Figure(f"{who} / bare loop, a second of CPU time", share.per_cpu_s, "x", 0.9),
+    ]
 
 
 if __name__ == "__main__":
