@@ -18,8 +18,8 @@ Ids = npt.NDArray[np.int64]
 VERSION = 1
 """The normalization whose pattern this is."""
 
-_MAX_PIECES = 1 << 16
-_MAX_PIECE_CHARS = 32
+MAX_PIECES = 1 << 16
+MAX_PIECE_CHARS = 32
 """Pieces are kept up to this many and this long: what callers can fill stays bounded, at some 10 MB."""
 
 _ADDRESS = "www."
@@ -82,6 +82,6 @@ class PlainCutter:
             alone = words == [piece]
             found = np.array(self._cut(piece), np.int64).tobytes() if alone else b"".join(map(self._of, words))
             # of an address in capitals, which is none to the tokenizer, the piece is that of one in small letters
-            if len(piece) <= _MAX_PIECE_CHARS and len(self._known) < _MAX_PIECES and _ADDRESS not in piece:
+            if len(piece) <= MAX_PIECE_CHARS and len(self._known) < MAX_PIECES and _ADDRESS not in piece:
                 self._known[piece] = found
         return found

@@ -12,6 +12,9 @@ from app.errors import PackageError
 from app.modelpack import manifest as schema
 from app.modelpack.normalize import normalization, versions
 from app.modelpack.plain import Ids, PlainCutter
+from app.modelpack.spaced import SpacedCutter
+
+Cutter = PlainCutter | SpacedCutter
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class Tokens:
 class TextTokenizer:
     """Cuts texts for one package; safe to share between threads, since it never changes once made."""
 
-    def __init__(self, tokenizer: Tokenizer, unk_id: int, max_tokens: int, plain: PlainCutter | None = None) -> None:
+    def __init__(self, tokenizer: Tokenizer, unk_id: int, max_tokens: int, plain: Cutter | None = None) -> None:
         """``plain`` cuts those texts that it can, where no offsets are asked for."""
         self._tokenizer = tokenizer
         self._plain = plain
@@ -51,7 +54,8 @@ class TextTokenizer:
         tokenizer.encode_special_tokens = True  # a caller's "<s>" is three signs, not the token
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        return cls(tokenizer, spec.unk_id, max_tokens, PlainCutter.of(tokenizer, spec.normalization))
+        plain: Cutter | None = PlainCutter.of(tokenizer, spec.normalization)
+        return cls(tokenizer, spec.unk_id, max_tokens, plain or SpacedCutter.of(tokenizer, spec.normalization))
 
     def encode(self, texts: Sequence[str], *, with_offsets: bool = False) -> list[Tokens]:
         """Return one ``Tokens`` a text, in order; ids beyond the package's ``max_tokens`` are cut off at the end."""

@@ -105,7 +105,7 @@ def test_what_a_rule_of_the_normalization_is_about_is_left_to_the_tokenizer(text
 
 
 def test_a_word_is_cut_once_and_words_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.modelpack.plain._MAX_PIECES", 2)
+    monkeypatch.setattr("app.modelpack.plain.MAX_PIECES", 2)
     asked: list[str] = []
     cutter = PlainCutter(lambda word: [asked.append(word) or len(asked)])  # type: ignore[func-returns-value]
     for text in ("a b", "a c", "c a b", "x" * 40, "x" * 40):
