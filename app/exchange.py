@@ -7,7 +7,7 @@ from app.errors import ItemError
 from app.keys.allowance import Allowance
 from app.runtime.traffic import Version
 from app.scheduling.haste import UNHURRIED, Haste
-from app.tasks.classify import Classified
+from app.tasks.classify import Classified, Told
 
 
 @dataclass(slots=True)
@@ -107,6 +107,5 @@ class Labelled:
     languages: Sequence[str]
     tokens: Sequence[int]
     truncated: Sequence[bool]
-    answers: Sequence[Classified]
-    """With probabilities as they are told, which is rounded."""
+    answers: Sequence[Told]
     timings: Timings

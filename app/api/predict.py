@@ -156,14 +156,14 @@ def labelled_body(reply: Labelled, total_s: float) -> dict[str, Any]:
         "results": [
             {
                 "index": index,
-                "label": answer.label,
-                "score": answer.score,
-                "scores": answer.scores,
+                "label": label,
+                "score": scores[label],
+                "scores": scores,
                 "language": language,
                 "tokens": tokens,
                 "truncated": truncated,
             }
-            for index, (answer, language, tokens, truncated) in enumerate(columns)
+            for index, ((label, scores), language, tokens, truncated) in enumerate(columns)
         ],
         "errors": [],
         "timings_ms": timings_body(reply.timings, total_s),

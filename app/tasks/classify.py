@@ -25,6 +25,10 @@ class Classified:
     scores: dict[str, float]
 
 
+Told = tuple[str, dict[str, float]]
+"""The same as answers give it: the best label, and every label's rounded probability."""
+
+
 def softmax(logits: Floats) -> Floats:
     """Return probabilities float32[B, C] of ``logits`` float32[B, C]."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))  # [B, C]
@@ -52,18 +56,13 @@ def classified(logits: Floats, labels: list[str], temperature: float = 1.0) -> C
     return Classified(labels[best], scores[best], dict(zip(labels, scores, strict=True)))
 
 
-def rounded(rows: Sequence[Floats], labels: list[str], temperature: float = 1.0) -> list[Classified]:
+def rounded(rows: Sequence[Floats], labels: list[str], temperature: float = 1.0) -> list[Told]:
     """Return what ``classified`` does for each row, float32[C], with every probability rounded to ``DIGITS``."""
     found = _rounded_at_once(rows, labels, temperature) if len(rows) >= _MANY else None
     if found is None:
-        return [_rounded(row, labels, temperature) for row in rows]
-    return [Classified(labels[best], scores[best], dict(zip(labels, scores, strict=True))) for best, scores in found]
-
-
-def _rounded(logits: Floats, labels: list[str], temperature: float) -> Classified:
-    best, scores = _scores(logits, labels, temperature)
-    told = {label: round(score, DIGITS) for label, score in zip(labels, scores, strict=True)}
-    return Classified(labels[best], told[labels[best]], told)
+        each = [_scores(row, labels, temperature) for row in rows]
+        found = [(best, [round(score, DIGITS) for score in scores]) for best, scores in each]
+    return [(labels[best], dict(zip(labels, scores, strict=True))) for best, scores in found]
 
 
 def _scores(logits: Floats, labels: list[str], temperature: float) -> tuple[int, list[float]]:

@@ -69,11 +69,10 @@ def test_rows_together_get_each_rows_probabilities_rounded(
     rows: list[tuple[float, float, float]], temperature: float
 ) -> None:
     logits = [np.array(row, np.float32) for row in rows]
-    for row, have in zip(logits, rounded(logits, LABELS, temperature), strict=True):
+    for row, (label, scores) in zip(logits, rounded(logits, LABELS, temperature), strict=True):
         want = classified(row, LABELS, temperature)
-        assert (have.label, list(have.scores)) == (want.label, LABELS)
-        assert have.scores == {label: round(score, DIGITS) for label, score in want.scores.items()}
-        assert have.score == have.scores[have.label]
+        assert (label, list(scores)) == (want.label, LABELS)
+        assert scores == {label: round(score, DIGITS) for label, score in want.scores.items()}
 
 
 def test_what_is_in_the_middle_between_two_is_rounded_as_it_is_alone() -> None:
