@@ -20,12 +20,8 @@ class Route(NamedTuple):
     alias: str | None = None
 
 
-class Shared(NamedTuple):
-    """The one model that answers several texts, the alias that it was found by, and each text's language."""
-
-    model: Model
-    alias: str | None
-    languages: list[str]
+Shared = tuple[Model, str | None, list[str]]
+"""The one model that answers several texts, the alias that it was found by, and each text's language."""
 
 
 class Router:
@@ -89,11 +85,11 @@ class Router:
             other, codes[code], _ = self.find(task, code, named, query.version, query.key)
             if other is not model:
                 return None
-        return Shared(model, alias, [codes[code] for code in told])
+        return model, alias, [codes[code] for code in told]
 
     def _default(self, task: Task, language: str | None, version: Version | None, key: str) -> Pick:
         wanted = language or next(iter(self._registry.languages(task)), "")
-        found = self._registry.default(task, wanted, key)
+        found = self._registry.now.default(task, wanted, key)
         if found is None:
             served = self._registry.languages(task)
             if not served:

@@ -62,8 +62,8 @@ class TextTokenizer:
         if with_offsets:
             rows = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
             return [self._tokens(_array(row.ids), row.offsets) for row in rows]
-        found = self.recall(texts)
-        return found if found is not None else [self._tokens(ids) for ids in self._cut(texts)]
+        found = self._plain.recalled(texts) if self._plain is not None else None
+        return [self._tokens(ids) for ids in (self._cut(texts) if found is None else found)]
 
     def recall(self, texts: Sequence[str]) -> list[Tokens] | None:
         """Return what ``encode`` does where each text is plain English made of words that were cut before, else none.
