@@ -129,11 +129,12 @@ class Settings(BaseSettings):
         "then its request gets 500 and its thread and session are replaced. 0 waits for ever.",
     )
     inline_us: int = Field(
-        1_000,
+        5_000,
         ge=0,
         le=10_000,
-        description="Microseconds that a text may be forecast to take to be run on the event loop's thread, where it "
-        "comes alone and nothing else runs; whatever comes meanwhile waits for it. 0 runs none there.",
+        description="Microseconds that a batch may be forecast to take to be run on the event loop's thread: a text "
+        "that comes alone and, where a process has one thread, several; what comes meanwhile waits for it. 0 runs none "
+        "there.",
     )
     drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")

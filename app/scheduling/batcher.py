@@ -138,8 +138,7 @@ class Batcher:
             self._joined.requests += 1
             self._joined.cost_s += cost_s
             self._joined.wait_s = ticket.wait_s
-        if not self._waking:
-            self._wake_soon(self._loop)
+        self.more()
         ticket.alarm = self._loop.call_later(timeout_s, self._expire, ticket)
         return ticket
 
@@ -197,15 +196,17 @@ class Batcher:
     def _wait_s(self, priority: Priority, when: float) -> float:
         return self._admission.wait_s(self._waiting.cost_before_s(priority, when), busy=self._waiting.busy)
 
-    def _wake_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def more(self) -> None:
         """Have what waits run at the end of this turn of the event loop, once for all that was submitted in it.
 
         Requests that arrive together then run together: a thread that is woken by the first of them would take it
         alone, at twice the cost a row and with a change of threads for each.
         """
+        if self._waking or self._loop is None:
+            return
         self._waking = True
         self._lag.now_s()  # asked in each turn in which something came: that keeps the measuring up
-        loop.call_soon(self._wake)
+        self._loop.call_soon(self._wake)
 
     def _wake(self) -> None:
         self._waking = False

@@ -53,7 +53,7 @@ class Inline:
         self._hung: WeakSet[Hashable] = WeakSet()
 
     def takes(self, lane: Hashable, width: int, forecast_s: float) -> bool:
-        """Tell whether a row of a lane, padded to ``width`` tokens, is brief and sure enough."""
+        """Tell whether rows of a lane, each padded to ``width`` tokens, are brief and sure enough."""
         if forecast_s > self._limit_s:
             return False
         with self._lock:

@@ -13,8 +13,9 @@ largest that the budget allows, or one row. A long row, where a thread is kept f
 
 import threading
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 from app.errors import QueueFull
 from app.runtime.widths import rung
@@ -23,15 +24,27 @@ from app.scheduling.estimate import RunCosts
 from app.scheduling.job import Job, Row
 from app.scheduling.places import Places
 from app.scheduling.policy import BATCH_TURN, Budget, Joining, Priority, due, neighbours, turn
+from app.scheduling.running import Running
 
-_SHORT_ABOUT_S = 1.0
-"""How long after the last short row came a thread is still kept free of long ones."""
+Brief = Callable[[Sequence[Row]], bool]
+"""Tells whether rows that would run together are brief and sure enough for the event loop's own thread."""
 
 _LOOK_S = 0.05
 """How often a thread that is kept free looks whether it still has to be."""
 
 _LOOK_PAST = 64
 """How many long rows a thread that is kept free passes over in search of a short one."""
+
+
+@dataclass(slots=True)
+class _Choice:
+    """The rows that would run together, and where they stand in their lane."""
+
+    priority: Priority
+    lane: Hashable
+    start: int
+    end: int
+    rows: list[Row]
 
 
 class Waiting:
@@ -52,9 +65,7 @@ class Waiting:
         """
         self._budget = budget
         self._max_tokens = max_tokens
-        self._threads = threads
-        self._places = places
-        self._asking = threads if places is None else max(threads, places.cores)
+        self._running = Running(threads, budget.max_cells // 2, places)
         self._costs = costs or RunCosts()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -63,10 +74,10 @@ class Waiting:
         self._passed = 0
         self._orders = 0
         self._idle = 0
-        self._runs = 0
-        self._long_runs = 0
-        self._short_came = float("-inf")
         self._closed = False
+        self._parts: deque[list[Row]] = deque()
+        self._brief: Brief | None = None
+        self._leave: Callable[[], None] = _nobody
 
     @property
     def rows(self) -> int:
@@ -81,17 +92,17 @@ class Waiting:
     @property
     def asking(self) -> int:
         """How many threads ask for work."""
-        return self._asking
+        return self._running.asking
 
     @property
     def is_short(self) -> bool:
         """Whether the interactive work that waits is, in full batches, no more than one a thread."""
-        return self._interactive.batches <= self._threads
+        return self._interactive.batches <= self._running.threads
 
     @property
     def busy(self) -> bool:
         """Whether as many batches run as may at any time."""
-        return self._runs >= self._threads
+        return self._running.busy
 
     def put(self, job: Job, now: float = 0.0) -> None:
         """Take all of a job's rows, at their price, or none: ``QueueFull`` where they would exceed the bound.
@@ -106,8 +117,7 @@ class Waiting:
             for row in job.rows:
                 self._orders += 1
                 row.order = self._orders
-                if not self._is_long(row):
-                    self._short_came = now
+            self._running.came(job.rows, now)
             self._classes[job.priority].add(job)
 
     def price(self, job: Job) -> float:
@@ -142,8 +152,7 @@ class Waiting:
     def wake(self) -> None:
         """Wake as many waiting threads as there are rows for; ``put`` wakes none, so that several jobs wake once."""
         with self._lock:
-            may_run = max(0, self._threads - self._runs) + self._may_borrow()
-            self._changed.notify(min(self.rows, may_run))
+            self._changed.notify(min(self.rows, self._running.room(plenty=self._has_plenty)))
 
     def discard(self, job: Job) -> int:
         """Forget the rows of ``job`` that still wait; return how many."""
@@ -177,22 +186,29 @@ class Waiting:
         with self._lock:
             return self._take(now)
 
-    def take_lone(self, now: float, allowed: Callable[[Row], bool]) -> Row | None:
-        """Take the one row that waits, where no thread runs anything and it is ``allowed``; else ``None``.
+    def leave_brief(self, brief: Brief, leave: Callable[[], None]) -> None:
+        """Keep what is ``brief`` for the event loop's thread, which ``take_brief`` takes it for.
 
-        It is given back to ``ran``.
+        Where there is one thread, it takes none of it while nothing runs, and calls ``leave`` instead.
+        """
+        self._brief, self._leave = brief, leave
+
+    def take_brief(self, now: float) -> list[Row] | None:
+        """Take what would run now, where nothing runs and it is brief; else ``None``. It is given back to ``ran``.
+
+        Several rows are taken where there is one thread, and interactive: else they are the threads' to share.
         """
         with self._lock:
-            if self._runs or self.rows != 1:
+            if not self._running.idle:
                 return None
-            mine = next(each for each in self._classes.values() if each.due)
-            row = mine.due[0]
-            if row.job.deadline <= now or self._is_long(row) or not allowed(row):
-                return None
-            mine.forget(row)
-            self._passed = 0
-            self._count_runs(1)
-            return row
+            choice = self._choose(now)
+            return self._take_out(choice, now)[0] if choice is not None and self._is_for_loop(choice, now) else None
+
+    def put_parts(self, parts: Sequence[list[Row]]) -> None:
+        """Put in what was taken and is to run again, on the threads, each part as a batch of its own."""
+        with self._lock:
+            self._parts += parts
+            self._changed.notify(len(parts))
 
     def wait(self, clock: Callable[[], float]) -> tuple[list[Row], list[Row]] | None:
         """Block until there is something to take and return it; ``None`` once the queue is closed."""
@@ -212,9 +228,7 @@ class Waiting:
     def ran(self, rows: list[Row]) -> None:
         """Say that a batch has run: a thread that is kept free of long rows may take one now."""
         with self._lock:
-            self._count_runs(-1)
-            if self._has_long(rows):
-                self._long_runs -= 1
+            if self._running.ended(rows):
                 self._changed.notify()
 
     def close(self) -> list[Row]:
@@ -224,6 +238,8 @@ class Waiting:
             left = [row for each in self._classes.values() for row in each.due]
             for row in left:
                 self._classes[row.job.priority].forget(row)
+            left += [row for part in self._parts for row in part]
+            self._parts.clear()
             self._changed.notify_all()
             return left
 
@@ -235,49 +251,57 @@ class Waiting:
             raise QueueFull(f"{waits} tokens are waiting and this request has {tokens}; expected at most {most} in all")
 
     def _take(self, now: float) -> tuple[list[Row], list[Row]]:
-        if self._places is not None and self._runs >= self._threads and not self._may_borrow():
+        if self._parts:
+            return self._begun(self._parts.popleft()), []
+        choice = self._choose(now) if self._running.lets_begin(plenty=self._has_plenty) else None
+        if choice is None:
             return [], []
+        if self._running.threads == 1 and self._running.idle and self._is_for_loop(choice, now):
+            self._leave()
+            return [], []
+        return self._take_out(choice, now)
+
+    def _choose(self, now: float) -> _Choice | None:
+        """Return what the policy would run now; it stays in the queue."""
         first = self._first(now)
         if first is None:
-            return [], []
-        job, mine = first.job, self._classes[first.job.priority]
-        lane = mine.lanes[job.lane]
+            return None
+        job = first.job
+        lane = self._classes[job.priority].lanes[job.lane]
         budget = self._share(job.lane)
         seconds = self._costs.of(job.lane).seconds
         at = bisect_left(lane, by_length(first), key=by_length)
         start = max(0, at - budget.max_rows)  # no batch reaches further
         lengths = [row.length for row in lane[start : at + budget.max_rows]]
         low, high = neighbours(lengths, at - start, budget, seconds, within_s=job.deadline - now)
-        taken = mine.take(job.lane, start + low, start + high)
-        rows = [row for row in taken if row.job.deadline > now]
-        self._count_runs(bool(rows))
-        self._long_runs += self._has_long(rows)
-        return rows, [row for row in taken if row.job.deadline <= now]
+        low, high = start + low, start + high
+        return _Choice(job.priority, job.lane, low, high, lane[low:high])
 
-    def _count_runs(self, more: int) -> None:
-        self._runs += more
-        if self._places is not None:
-            self._places.tell(self._runs)
-
-    def _may_borrow(self) -> bool:
-        """Tell whether a batch may run beyond those that may at any time.
-
-        Beside long rows alone, for what is short must not wait for them. Else where a core is free and more waits than
-        half a batch: less goes with the next batch, at a lower cost a row.
-        """
-        if self._runs >= self._asking:
+    def _is_for_loop(self, choice: _Choice, now: float) -> bool:
+        rows = choice.rows
+        if self._brief is None or min([row.job.deadline for row in rows]) <= now or self._running.has_long(rows):
             return False
-        if self._runs - self._long_runs < self._threads:
-            return True
-        plenty = self.rows > self._budget.max_rows // 2 or self.tokens > self._budget.max_cells // 2
-        return plenty and self._has_free_core
+        alone = self.rows == 1 or (self._running.threads == 1 and choice.priority == "interactive")
+        return alone and self._brief(rows)
+
+    def _take_out(self, choice: _Choice, now: float) -> tuple[list[Row], list[Row]]:
+        """Take what was chosen off the queue: the rows that are in time, which count as running, and the others."""
+        self._passed = self._passed + 1 if choice.priority == "interactive" and self._batch.due else 0
+        taken = self._classes[choice.priority].take(choice.lane, choice.start, choice.end)
+        expired = [row for row in taken if row.job.deadline <= now]
+        return self._begun([row for row in taken if row.job.deadline > now] if expired else taken), expired
+
+    def _begun(self, rows: list[Row]) -> list[Row]:
+        if rows:
+            self._running.began(rows)
+        return rows
 
     @property
-    def _has_free_core(self) -> bool:
-        return self._places is not None and self._places.has_free
+    def _has_plenty(self) -> bool:
+        return self.rows > self._budget.max_rows // 2 or self.tokens > self._budget.max_cells // 2
 
     def _first(self, now: float) -> Row | None:
-        """Return the row around which the next batch is formed, and note whose turn it was."""
+        """Return the row around which the next batch is formed."""
         waits: dict[Priority, bool] = {priority: bool(each.due) for priority, each in self._classes.items()}
         if not any(waits.values()):
             return None
@@ -286,37 +310,25 @@ class Waiting:
         if found is None:  # long rows alone, and it is not for this thread to take one: is there another class?
             whose = "batch" if whose == "interactive" else "interactive"
             found = self._free_of_long(self._classes[whose].due, now)
-        if found is not None:
-            self._passed = self._passed + 1 if whose == "interactive" and waits["batch"] else 0
         return found
 
     def _free_of_long(self, rows: list[Row], now: float) -> Row | None:
-        """Return the first row; the first short one where the last thread that runs no long one is to be kept so.
-
-        A text of thousands of words is one row, and no batch can be smaller. On all threads at once, such rows would
-        make each short text wait for one. While there are none about, long rows get every thread.
-        """
-        borrowed = self._places is not None and self._runs >= self._threads and not self._has_free_core
-        last = 0 < self._asking - 1 <= self._long_runs and now - self._short_came < _SHORT_ABOUT_S
-        spare = borrowed or last
-        if not spare:
+        """Return the first row; the first short one where it is not the turn of a long one."""
+        if not self._running.spares_long(now):
             return rows[0] if rows else None
-        return next((row for row in rows[:_LOOK_PAST] if not self._is_long(row)), None)
-
-    def _has_long(self, rows: list[Row]) -> bool:
-        return max([row.length for row in rows], default=0) > self._budget.max_cells // 2
-
-    def _is_long(self, row: Row) -> bool:
-        return row.length > self._budget.max_cells // 2
+        return next((row for row in rows[:_LOOK_PAST] if not self._running.is_long(row)), None)
 
     def _share(self, lane: Hashable) -> Budget:
         """Return the budget of a lane, cut so that other idle threads get their part of a short queue."""
-        idle = max(1, self._idle if self._places is None else min(self._idle, self._threads - self._runs))
-        fair = -(-self.rows // idle)
+        fair = -(-self.rows // self._running.share(self._idle))
         budget, joining = self._budget, joining_of(lane)
         if fair >= budget.max_rows and joining == budget.joining:
             return budget
         return Budget(budget.max_cells, min(fair, budget.max_rows), budget.max_padding_share, joining)
+
+
+def _nobody() -> None:
+    """Leave it to nobody: nothing is brief where nobody said what is."""
 
 
 def joining_of(lane: Hashable) -> Joining:

@@ -34,6 +34,9 @@ class Outcomes(Protocol):
     def expired(self, rows: list[Row]) -> None:
         """Hear of rows whose deadline passed before they ran."""
 
+    def more(self) -> None:
+        """Hear that what waits is to be run by ``Runner.run_what_waits``, at the end of this turn."""
+
 
 @dataclass(slots=True, eq=False)
 class _Post:
@@ -47,7 +50,7 @@ class _Post:
 
 
 class Runner:
-    """Runs what waits: on threads of its own or, a brief row that comes alone, on the event loop's."""
+    """Runs what waits: on threads of its own or, what is brief, on the event loop's."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Runner:
         """Start the threads; call it on the event loop that is to hear of the outcomes."""
         self._loop = asyncio.get_running_loop()
         self._open = True
+        self._waiting.leave_brief(self._is_brief, partial(self._tell, self._outcomes.more))
         self._threads = [self._thread(_Post(at)) for at in range(self._count)]
 
     def close(self, join_s: float) -> None:
@@ -85,36 +89,45 @@ class Runner:
             thread.join(join_s)
 
     def run_what_waits(self) -> None:
-        """Run a brief row that waits alone here and now, on the event loop; wake the threads for anything else.
-
-        Two changes of thread cost such a row more than its run does.
-        """
-        row = self._waiting.take_lone(self._clock(), self._may_run_inline)
-        if row is None:
+        """Run a brief batch here and now, on the event loop; wake the threads for anything else."""
+        rows = self._waiting.take_brief(self._clock())
+        if rows is None:
             self._waiting.wake()
             return
+        self._waiting.wake()  # on a core that is lent another batch may run beside it
         try:
-            self._run_inline(row)
+            self._run_here(rows)
         finally:
-            self._waiting.ran([row])
+            self._waiting.ran(rows)
+        if self._waiting.rows:
+            self._outcomes.more()
 
-    def _may_run_inline(self, row: Row) -> bool:
-        lane, width = row.job.lane, rung(row.length)
+    def _is_brief(self, rows: Sequence[Row]) -> bool:
+        lane: Any = rows[0].job.lane
         if joining_of(lane) != "padded":
             return False  # a graph of any kind, whose run time need not be made by its shapes
-        return self._inline.takes(lane, width, self._costs.seconds(lane, 1, width))
+        width = rung(max([row.length for row in rows]))
+        return self._inline.takes(lane, width, self._costs.seconds(lane, len(rows), width))
 
-    def _run_inline(self, row: Row) -> None:
-        lane: Any = row.job.lane
-        width = rung(row.length)
-        work = Work(lane, lane.model, lane.version, width)
+    def _run_here(self, rows: list[Row]) -> None:
+        lane: Any = rows[0].job.lane
+        width, cells = _size(lane, rows)
+        work = Work(lane, lane.model, lane.version, cells)
         started = self._clock()
         try:
-            answers = _checked(self._inline.run(self._watchdog, work, lane, [row.ids]), 1)
+            answers = _checked(self._inline.run(self._watchdog, work, lane, [row.ids for row in rows]), len(rows))
         except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
-            self._outcomes.broken(row, broken)
+            self._leave_to_threads(rows, broken)
         else:
-            self._outcomes.done([row], answers, self._count_run(lane, [row], (width, width), started, inline=True))
+            self._outcomes.done(rows, answers, self._count_run(lane, rows, (width, cells), started, inline=True))
+
+    def _leave_to_threads(self, rows: list[Row], broken: Exception) -> None:
+        """Have a batch that failed here run again in parts, so that one bad row does not fail its neighbours."""
+        if len(rows) == 1:
+            self._outcomes.broken(rows[0], broken)
+            return
+        size = 1 if isinstance(broken, InferenceHung) else -(-len(rows) // 2)
+        self._waiting.put_parts([rows[at : at + size] for at in range(0, len(rows), size)])
 
     def _thread(self, post: _Post, instead_of: Work | None = None) -> threading.Thread:
         thread = threading.Thread(target=self._work, args=(post, instead_of), name=f"infer-{post.at}", daemon=True)

@@ -490,19 +490,53 @@ async def trusted(running: Batcher, lane: Lane, counts: Counts) -> int:
     return len(counts.batches)
 
 
-async def test_a_row_that_comes_alone_runs_on_the_event_loop_and_rows_that_come_together_on_the_threads() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_what_is_brief_runs_on_the_event_loop_several_rows_only_where_there_is_one_thread(threads: int) -> None:
     counts, lane = Counts(), Placed.opened()
-    async with batcher(counts, inline=Inline(60)) as running:
+    async with batcher(counts, threads, inline=Inline(60)) as running:
         runs = await trusted(running, lane, counts)
         assert firsts((await running.submit(lane, [row(3)], 5)).rows) == [3]
+        alone = len(lane.threads)
         await asyncio.gather(*(running.submit(lane, [row(n)], 5) for n in (4, 5)))
+        together = len(lane.threads)
         await running.submit(lane, [row(6, length=4)], 5)
     here = threading.get_ident()
     assert not any(thread == here for thread in lane.threads[: runs - 1])
     assert runs > 3, "a width has to be known"
-    assert [thread == here for thread in lane.threads[runs - 1 :]] == [True, True, False, False]
+    assert {thread == here for thread in lane.threads[runs - 1 : alone]} == {True}
+    assert {thread == here for thread in lane.threads[alone:together]} == {threads == 1}
+    assert [thread == here for thread in lane.threads[together:]] == [False], "a width that is not known"
     assert [batch.inline for batch in counts.batches] == [thread == here for thread in lane.threads]
     assert counts.depth == (0, 0)
+
+
+async def test_the_event_loop_goes_on_between_the_batches_that_it_runs() -> None:
+    counts, lane, turns = Counts(), Placed.opened(), list[int]()
+
+    def count() -> None:
+        turns.append(len(lane.threads))
+        asyncio.get_running_loop().call_soon(count)
+
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        work = [asyncio.create_task(running.submit(lane, [row(n)], 5)) for n in range(40)]
+        count()
+        answers = await asyncio.gather(*work)
+    assert [firsts(each.rows) for each in answers] == [[n] for n in range(40)]
+    assert [batch.rows for batch in counts.batches[runs:]] == [8] * 5
+    assert set(lane.threads[runs:]) == {threading.get_ident()}
+    assert set(turns) >= set(range(runs + 1, runs + 5)), "there was a turn after each batch"
+
+
+async def test_of_a_batch_that_fails_on_the_event_loop_only_the_bad_row_fails() -> None:
+    counts, lane = Counts(), Placed.opened(poison=7)
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        ends = await asyncio.gather(*(running.submit(lane, [row(n)], 5) for n in (5, 6, 7, 8)), return_exceptions=True)
+    assert isinstance(ends[2], InferenceFailed)
+    assert [firsts(end.rows) for end in ends if not isinstance(end, BaseException)] == [[5], [6], [8]]
+    assert lane.threads[runs] == threading.get_ident()
+    assert threading.get_ident() not in lane.threads[runs + 1 :]
 
 
 async def test_a_row_that_comes_alone_while_a_thread_runs_waits_for_a_thread() -> None:
@@ -526,6 +560,34 @@ async def test_a_row_that_fails_on_the_event_loop_fails_alone() -> None:
         assert firsts((await running.submit(lane, [row(8)], 5)).rows) == [8]
     assert [batch.inline for batch in counts.batches[runs:]] == [True]
     assert lane.threads[runs:] == [threading.get_ident()] * 2
+
+
+async def test_of_a_batch_that_hangs_on_the_event_loop_only_the_row_that_hangs_fails() -> None:
+    class Interrupted(Hanging):
+        def interrupt(self) -> None:
+            super().interrupt()
+            self.freed.set()
+
+        def renew(self) -> None:
+            super().renew()
+            self.freed.set()
+
+        def run(self, rows: Sequence[Ids]) -> list[Answer]:
+            if any(row[0] in self.traps for row in rows):
+                self.freed.clear()
+            return super().run(rows)
+
+    watchdog, lane = Watchdog(0.2), Interrupted.opened(traps=(7,))
+    watchdog.start()
+    counts = Counts()
+    async with batcher(counts, watchdog=watchdog, inline=Inline(60)) as running:
+        await trusted(running, lane, counts)
+        work = (running.submit(lane, [row(n)], 60) for n in (6, 7, 8))
+        ends = await asyncio.gather(*work, return_exceptions=True)
+    watchdog.close()
+    assert isinstance(ends[1], InferenceHung)
+    assert [firsts(end.rows) for end in ends if not isinstance(end, BaseException)] == [[6], [8]]
+    assert (lane.interrupts, lane.renewals) == (1, 1)
 
 
 async def test_a_row_that_hangs_on_the_event_loop_fails_and_later_ones_run_on_the_threads() -> None:

@@ -226,24 +226,80 @@ def test_classes_never_share_a_batch() -> None:
     assert [len(queue.take(0)[0]) for _ in range(2)] == [2, 1]
 
 
-def test_a_row_that_waits_alone_is_taken_where_nothing_runs_and_it_is_allowed() -> None:
-    queue = waiting()
-    assert queue.take_lone(0, lambda _: True) is None
+def keeping_brief(threads: int = 1, longest: int = 100) -> tuple[Waiting, list[str]]:
+    """Return a queue where rows of at most so many tokens are brief, and a list of how often a thread left some."""
+    queue, left = Waiting(Budget(max_cells=500, max_rows=8, max_padding_share=0.2), 1_000, threads), list[str]()
+    queue.leave_brief(lambda rows: max(lengths(list(rows))) <= longest, lambda: left.append("left"))
+    return queue, left
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_that_waits_alone_is_taken_where_nothing_runs_and_it_is_brief(threads: int) -> None:
+    queue, _ = keeping_brief(threads, longest=5)
+    assert queue.take_brief(0) is None
     queue.put(job(5))
-    assert queue.take_lone(0, lambda _: False) is None
-    row = queue.take_lone(0, lambda row: row.length == 5)
-    assert row is not None
-    assert (queue.rows, queue.busy) == (0, True)
-    queue.put(job(6))
-    assert queue.take_lone(0, lambda _: True) is None, "something runs"
-    queue.ran([row])
-    queue.put(job(7))
-    assert queue.take_lone(0, lambda _: True) is None, "two wait"
+    rows = queue.take_brief(0)
+    assert rows is not None
+    assert (lengths(rows), queue.rows, queue.busy) == ([5], 0, threads == 1)
+    queue.put(job(5))
+    assert queue.take_brief(0) is None, "something runs"
+    queue.ran(rows)
+    assert lengths(queue.take_brief(0) or []) == [5]
 
 
-@pytest.mark.parametrize("alone", [job(5, deadline=1.0), job(400)], ids=["expired", "long"])
+@pytest.mark.parametrize("alone", [job(5, deadline=1.0), job(400), job(101)], ids=["expired", "long", "not brief"])
 def test_a_row_that_is_late_or_long_is_left_to_the_threads(alone: Job) -> None:
-    queue = waiting()
+    queue, left = keeping_brief(longest=450 if alone.rows[0].length == 400 else 100)
     queue.put(alone)
-    assert queue.take_lone(2, lambda _: True) is None
+    assert queue.take_brief(2) is None
     assert queue.rows == 1
+    rows, expired = queue.take(2)
+    assert (len(rows + expired), left) == (1, [])
+
+
+def test_one_thread_leaves_brief_batches_while_nothing_runs_and_several_share_them() -> None:
+    queue, left = keeping_brief()
+    queue.put(job(5, 50, 6))
+    assert (queue.take(0), left) == (([], []), ["left"])
+    rows = queue.take_brief(0) or []
+    assert sorted(lengths(rows)) == [5, 6]
+    queue.ran(rows)
+    assert lengths(queue.take_brief(0) or []) == [50]
+    shared, left = keeping_brief(threads=2)
+    shared.put(job(5, 6))
+    assert shared.take_brief(0) is None
+    assert (lengths(shared.take(0)[0]), left) == ([5, 6], [])
+
+
+def test_batches_of_the_class_batch_are_for_the_threads() -> None:
+    queue, left = keeping_brief()
+    queue.put(job(5, 6, priority="batch"))
+    assert queue.take_brief(0) is None
+    assert (lengths(queue.take(0)[0]), left) == ([5, 6], [])
+
+
+def test_turns_are_counted_where_a_batch_is_taken_and_not_where_it_is_left() -> None:
+    queue, _ = keeping_brief()
+    queue.put(job(120, priority="batch"))
+    for _ in range(2 * BATCH_TURN):
+        queue.put(job(5))
+        assert queue.take(0) == ([], [])
+    for _ in range(BATCH_TURN - 1):
+        rows = queue.take_brief(0)
+        assert rows is not None
+        queue.ran(rows)
+        queue.put(job(5))
+    assert queue.take_brief(0) is None
+    assert lengths(queue.take(0)[0]) == [120]
+
+
+def test_parts_are_run_as_they_are_and_before_all_else() -> None:
+    queue = waiting()
+    queue.put(job(5, 5, 6))
+    rows, _ = queue.take(0)
+    queue.ran(rows)
+    queue.put(job(5))
+    queue.put_parts([rows[:1], rows[1:]])
+    assert [lengths(queue.take(0)[0]) for _ in range(3)] == [[5], [5, 6], [5]]
+    queue.put_parts([rows])
+    assert queue.close() == rows
