@@ -129,9 +129,9 @@ class Settings(BaseSettings):
         "then its request gets 500 and its thread and session are replaced. 0 waits for ever.",
     )
     inline_us: int = Field(
-        5_000,
+        8_000,
         ge=0,
-        le=10_000,
+        le=20_000,
         description="Microseconds that a batch may be forecast to take to be run on the event loop's thread: a text "
         "that comes alone and, where a process has one thread, several; what comes meanwhile waits for it. 0 runs none "
         "there.",
