@@ -32,6 +32,10 @@ Brief = Callable[[Sequence[Row]], bool]
 _LOOK_S = 0.05
 """How often a thread that is kept free looks whether it still has to be."""
 
+_FEW = 8
+"""While more rows wait, all go by the threads: then the event loop has enough to do with who comes, and who is refused.
+"""
+
 _LOOK_PAST = 64
 """How many long rows a thread that is kept free passes over in search of a short one."""
 
@@ -196,7 +200,7 @@ class Waiting:
     def take_brief(self, now: float) -> list[Row] | None:
         """Take what would run now, where nothing runs and it is brief; else ``None``. It is given back to ``ran``.
 
-        Several rows are taken where there is one thread, and interactive: else they are the threads' to share.
+        Several rows are taken where there is one thread, few wait, and they are interactive.
         """
         with self._lock:
             if not self._running.idle:
@@ -281,8 +285,8 @@ class Waiting:
         rows = choice.rows
         if self._brief is None or min([row.job.deadline for row in rows]) <= now or self._running.has_long(rows):
             return False
-        alone = self.rows == 1 or (self._running.threads == 1 and choice.priority == "interactive")
-        return alone and self._brief(rows)
+        few = self.rows <= _FEW and self._running.threads == 1 and choice.priority == "interactive"
+        return (self.rows == 1 or few) and self._brief(rows)
 
     def _take_out(self, choice: _Choice, now: float) -> tuple[list[Row], list[Row]]:
         """Take what was chosen off the queue: the rows that are in time, which count as running, and the others."""

@@ -271,6 +271,13 @@ def test_one_thread_leaves_brief_batches_while_nothing_runs_and_several_share_th
     assert (lengths(shared.take(0)[0]), left) == ([5, 6], [])
 
 
+def test_while_many_wait_all_is_for_the_threads() -> None:
+    queue, left = keeping_brief()
+    queue.put(job(*[5] * 7, 50, 51))
+    assert queue.take_brief(0) is None
+    assert (len(queue.take(0)[0]), left) == (7, [])
+
+
 def test_batches_of_the_class_batch_are_for_the_threads() -> None:
     queue, left = keeping_brief()
     queue.put(job(5, 6, priority="batch"))
@@ -281,8 +288,8 @@ def test_batches_of_the_class_batch_are_for_the_threads() -> None:
 def test_turns_are_counted_where_a_batch_is_taken_and_not_where_it_is_left() -> None:
     queue, _ = keeping_brief()
     queue.put(job(120, priority="batch"))
+    queue.put(job(5))
     for _ in range(2 * BATCH_TURN):
-        queue.put(job(5))
         assert queue.take(0) == ([], [])
     for _ in range(BATCH_TURN - 1):
         rows = queue.take_brief(0)
