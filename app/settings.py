@@ -133,7 +133,8 @@ class Settings(BaseSettings):
         ge=0,
         le=20_000,
         description="Microseconds that a batch may be forecast to take to be run on the event loop's thread: a text "
-        "that comes alone and, where a process has one thread, few; what comes meanwhile waits for it. 0 runs none there.",
+        "that comes alone and, where a process has one thread, few; what comes meanwhile waits for it. 0 runs none "
+        "there.",
     )
     drain_s: int = Field(20, ge=0, description="Seconds that requests in flight get to finish after SIGTERM.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Bytes of a request's body; more gets 413.")
