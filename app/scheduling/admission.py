@@ -26,6 +26,11 @@ _GROWN_S = 0.2
 
 It tells a closed loop from overload where the forecast of its work is too high: the queue of such a loop stays.
 """
+_KEPT = 2.5
+"""What had joined before overload is told keeps its place up to so many times the narrow bound.
+
+It is answered late, but sooner than a caller who is refused after all that time and asks again.
+"""
 
 _CALM_S, _FEW, _LATELY_S = 0.5, 0.1, 0.2
 """The narrow bound lasts so long at least, and ends when at most so large a share was refused over about so long.
@@ -183,7 +188,8 @@ class Admission:
         elif waits and self._work.at(now) > _TOO_MUCH:
             self._narrow = _Narrow(now)
             if self._shed is not None:  # what waits already would keep all others waiting
-                self._narrow.refused(now, self._shed(self.limit_s(now) * self._threads / self._stretch))
+                keep_s = _KEPT * self.limit_s(now)
+                self._narrow.refused(now, self._shed(keep_s * self._threads / self._stretch))
 
     def limit_s(self, now: float, lag_s: float = 0.0) -> float:
         """Return how long interactive work may wait in the queue at present, where it waited ``lag_s`` to be read.

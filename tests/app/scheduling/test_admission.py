@@ -106,7 +106,7 @@ def test_a_little_too_much_narrows_it_once_the_queue_is_at_the_wide_bound() -> N
     assert admission.limit_s(now) == 0.01
 
 
-def test_what_waits_beyond_the_narrow_bound_is_shed_when_overload_begins() -> None:
+def test_what_waits_far_beyond_the_narrow_bound_is_shed_when_overload_begins() -> None:
     kept: list[float] = []
 
     def shed(keep_s: float) -> int:
@@ -115,7 +115,7 @@ def test_what_waits_beyond_the_narrow_bound_is_shed_when_overload_begins() -> No
 
     admission = Admission(2, PATIENT, shed)
     now = offered(admission, 3.0, seconds=1.0)
-    assert kept == [pytest.approx(2 * 0.01)]
+    assert kept == [pytest.approx(2 * 2.5 * 0.01)]
     assert admission.limit_s(now) == 0.01
 
 
