@@ -193,17 +193,17 @@ class Waiting:
     def leave_brief(self, brief: Brief, leave: Callable[[], None]) -> None:
         """Keep what is ``brief`` for the event loop's thread, which ``take_brief`` takes it for.
 
-        Where there is one thread, it takes none of it while nothing runs, and calls ``leave`` instead.
+        Where one batch may run at a time, threads take none of it while nothing runs but long rows, and call ``leave``.
         """
         self._brief, self._leave = brief, leave
 
     def take_brief(self, now: float) -> list[Row] | None:
-        """Take what would run now, where nothing runs and it is brief; else ``None``. It is given back to ``ran``.
+        """Take what would run now, where nothing short runs and it is brief; else ``None``. It is given back to ``ran``.
 
         Several rows are taken where there is one thread, few wait, and they are interactive.
         """
         with self._lock:
-            if not self._running.idle:
+            if not self._running.leaves_loop_free:
                 return None
             choice = self._choose(now)
             return self._take_out(choice, now)[0] if choice is not None and self._is_for_loop(choice, now) else None
@@ -260,7 +260,7 @@ class Waiting:
         choice = self._choose(now) if self._running.lets_begin(plenty=self._has_plenty) else None
         if choice is None:
             return [], []
-        if self._running.threads == 1 and self._running.idle and self._is_for_loop(choice, now):
+        if self._running.threads == 1 and self._running.leaves_loop_free and self._is_for_loop(choice, now):
             self._leave()
             return [], []
         return self._take_out(choice, now)

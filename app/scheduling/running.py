@@ -31,9 +31,12 @@ class Running:
         return self.threads if self._places is None else max(self.threads, self._places.cores)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing runs."""
-        return not self._batches
+    def leaves_loop_free(self) -> bool:
+        """Whether a batch on the event loop's thread would run beside nothing, or beside long rows alone.
+
+        Beside a long row only where there is one thread, which then has it: what is short must not wait for that.
+        """
+        return self._batches == self._long if self.threads == 1 else not self._batches
 
     @property
     def busy(self) -> bool:

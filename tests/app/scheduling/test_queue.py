@@ -271,6 +271,16 @@ def test_one_thread_leaves_brief_batches_while_nothing_runs_and_several_share_th
     assert (lengths(shared.take(0)[0]), left) == ([5, 6], [])
 
 
+def test_beside_a_long_row_what_is_brief_is_for_the_event_loop_where_the_one_thread_has_that() -> None:
+    for threads, taken in ((1, [5, 6]), (2, [])):
+        queue, _ = keeping_brief(threads)
+        queue.put(job(400))
+        long, _ = queue.take(0)
+        queue.put(job(5, 6))
+        assert lengths(queue.take_brief(0) or []) == taken
+        assert lengths(long) == [400]
+
+
 def test_while_many_wait_all_is_for_the_threads() -> None:
     queue, left = keeping_brief()
     queue.put(job(*[5] * 7, 50, 51))
