@@ -198,7 +198,7 @@ class Waiting:
         self._brief, self._leave = brief, leave
 
     def take_brief(self, now: float) -> list[Row] | None:
-        """Take what would run now, where nothing short runs and it is brief; else ``None``. It is given back to ``ran``.
+        """Take what would run now, where it is brief and nothing short runs; else ``None``. Give it back to ``ran``.
 
         Several rows are taken where there is one thread, few wait, and they are interactive.
         """
