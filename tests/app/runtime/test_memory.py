@@ -135,6 +135,24 @@ print(before - held_mb())
 """
 
 
+_TOKENIZERS = """
+import json, random, string
+
+from app.modelpack.store import open_package
+from app.runtime.memory import trim
+from tests.packages import TINY
+
+package, letters = open_package(TINY), random.Random(1)
+held = []
+for _ in range(12):
+    words = ["".join(letters.choices(string.ascii_lowercase, k=9)) for _ in range(20_000)]
+    package.tokenizer().encode([" ".join(words)])
+    trim()
+    held.append(held_mb())
+print(json.dumps(held))
+"""
+
+
 def process(script: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", _HELD + script], check=True, capture_output=True, text=True, cwd=ROOT
@@ -204,3 +222,9 @@ def test_a_heap_that_cannot_be_told_is_left_alone(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     keep_heap_small()
     trim()
+
+
+@glibc
+def test_what_a_tokenizer_has_cut_goes_with_it() -> None:
+    held = json.loads(process(_TOKENIZERS))
+    assert held[-1] < held[2] + 4
