@@ -20,7 +20,6 @@ from app.api import gate, wire
 from app.base import Base
 from app.handover import Door, turn_away
 from app.main import create_app
-from app.runtime.threads import give_way
 from app.service import Service
 from app.settings import Settings
 from app.siblings import Siblings
@@ -52,7 +51,6 @@ def run(
 
     ``siblings``: of a worker, whose supervisor has all reload at once. ``base``: what opens packages, made beforehand.
     """
-    give_way()  # and every thread that this one begins
     _allow_descriptors(settings)
     app = create_app(settings, siblings, base)
 

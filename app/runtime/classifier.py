@@ -29,8 +29,6 @@ class GraphLane(SessionLane):
     def run(self, rows: Sequence[npt.NDArray[np.int64]]) -> list[tuple[Array, ...]]:
         """Return each row's outputs in the lane's order: logits float32[C], attribution float32[T, C]."""
         found = self.session.run(self.outputs, padded(rows, self.pad_id))
-        if self.outputs == (LOGITS,):
-            return [(row,) for row in found[0]]
         columns = (
             [array[: len(row)] for array, row in zip(arrays, rows, strict=True)] if name == ATTRIBUTION else arrays
             for name, arrays in zip(self.outputs, found, strict=True)

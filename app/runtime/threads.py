@@ -37,9 +37,8 @@ def step_back() -> None:
 def give_way() -> None:
     """Have the calling thread take no core from another when it wakes; where the kernel knows no such thing, not.
 
-    Linux calls that a batch policy, and threads inherit it. The thread keeps its share of the cores: an event loop is
-    not put off by the run that it has just begun, and a run goes on to its end, or to that of its slice, while the
-    event loop's next requests gather. So both find the caches more often as they left them.
+    Linux calls that a batch policy. The thread keeps its share of the cores, and the event loop is no longer put off
+    by whoever it has just woken.
     """
     if hasattr(os, "SCHED_BATCH"):
         with contextlib.suppress(OSError):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, SluiceError
 from app.runtime.roster import Writer
+from app.runtime.threads import give_way
 from app.scheduling.cost import Costs
 from app.scheduling.crew import Crew, Stepped, Turn, too_late
 from app.scheduling.forecast import Forecast
@@ -175,6 +176,7 @@ class Decoder:
 
     def _work(self, at: int, hung: Work | None) -> None:
         """Take turn after turn; the thread that takes another's place first renews the sessions that hung."""
+        give_way()
         if hung is not None:
             self._watchdog.renew(hung)
         crew = Crew(self._costs, self._clock)

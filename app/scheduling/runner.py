@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.errors import InferenceFailed, InferenceHung
+from app.runtime.threads import give_way
 from app.runtime.widths import rung
 from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
@@ -135,6 +136,7 @@ class Runner:
 
     def _work(self, post: _Post, hung: Work | None) -> None:
         """Empty the queue; the thread that takes another's place first renews the session of the lane that hung."""
+        give_way()
         if hung is not None:
             self._watchdog.renew(hung)
         try:

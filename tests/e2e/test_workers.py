@@ -4,12 +4,10 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from app.runtime.threads import usable_cores
 from tests.packages import copy_tiny, edit_manifest
@@ -36,17 +34,6 @@ def wait_counted(server: Server, requests: int) -> None:
 
 def worker_pids(folder: Path) -> list[int]:
     return [int(file.read_text()) for file in sorted(folder.glob("*.pid"))]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="NO POLICIES OF THREADS: os.SCHED_BATCH is Linux's")
-def test_neither_an_event_loop_nor_a_run_takes_a_core_from_the_other_when_it_wakes(tmp_path: Path) -> None:
-    with serving(workers=2, metrics_dir=tmp_path) as server:
-        wait_both_ready(server)
-        ask(server, 4)
-        for pid in worker_pids(tmp_path):
-            first, *others = (os.sched_getscheduler(int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir())
-            assert first == os.SCHED_BATCH
-            assert others.count(os.SCHED_BATCH) >= len(others) - 1, "all but the thread that follows the supervisor"
 
 
 def test_two_workers_count_together_and_drain_together(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The batcher: whatever happens to a batch, every caller hears of it, and nobody pays for a neighbour."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -66,6 +68,13 @@ class Slow(Lane):
     def run(self, rows: Sequence[Ids]) -> list[Answer]:
         time.sleep(0.02)
         return super().run(rows)
+
+
+class Policy(Lane):
+    """Answers each row with the policy that the kernel has for the thread."""
+
+    def run(self, rows: Sequence[Ids]) -> list[Answer]:
+        return [(np.array([os.sched_getscheduler(0)]),) for _ in rows]
 
 
 @dataclass
@@ -142,6 +151,13 @@ async def test_answers_come_in_the_order_of_the_rows() -> None:
     async with batcher(threads=2) as running:
         answers = await running.submit(Lane.opened(), [row(at, 1 + at * 7 % 13) for at in range(50)], 5)
     assert firsts(answers.rows) == list(range(50))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NO POLICIES OF THREADS: os.SCHED_BATCH is Linux's")
+async def test_batches_run_on_threads_that_take_no_core_from_the_event_loop_when_they_wake() -> None:
+    async with batcher() as running:
+        answers = await running.submit(Policy(), [row(1)], 5.0)
+    assert firsts(answers.rows) == [os.SCHED_BATCH]
 
 
 async def test_after_a_batch_whoever_counts_hears_how_long_others_would_wait_and_how_late_the_loop_is() -> None:
