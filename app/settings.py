@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         0.1,
         ge=0.0,
         lt=1.0,
-        description="Share of a batch's cells that may be padding.",
+        description="Share of a batch's cells that may be padding, where more than a few rows wait.",
     )
     max_queue_tokens: int = Field(
         131072, ge=1, description="Tokens that may wait; a request that would exceed it gets 429."

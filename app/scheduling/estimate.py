@@ -73,10 +73,10 @@ class RunCost:
         surprise = max(_SURPRISE, seconds / forecast - 1)
         scale = min(forecast, seconds / _SOON)
         weight = _SURPRISE / surprise / (scale * scale)
-        for at in _TERMS:
-            self._products[at] = _MEMORY * self._products[at] + weight * shape[at] * seconds
-            for other in _TERMS:
-                self._squares[at][other] = _MEMORY * self._squares[at][other] + weight * shape[at] * shape[other]
+        for at, squares in enumerate(self._squares):
+            weighted = weight * shape[at]
+            self._products[at] = _MEMORY * self._products[at] + weighted * seconds
+            squares[:] = [_MEMORY * square + weighted * part for square, part in zip(squares, shape, strict=True)]
         self._runs += 1
         if self._runs <= _AT_FIRST or self._runs % _EVERY == 0:
             self._refit()

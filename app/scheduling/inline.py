@@ -65,8 +65,11 @@ class Inline:
         if not self._limit_s:
             return
         with self._lock:
-            if lane not in self._hung:
-                self._runs.setdefault(lane, Counter())[width] += 1
+            runs = self._runs.get(lane)
+            if runs is not None:
+                runs[width] += 1
+            elif lane not in self._hung:
+                self._runs[lane] = Counter([width])
 
     def distrust(self, lane: Hashable) -> None:
         """Learn that a lane hung: it runs on the event loop's thread no more."""

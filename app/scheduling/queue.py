@@ -36,6 +36,9 @@ _FEW = 8
 """While more rows wait, all go by the threads: then the event loop has enough to do with who comes, and who is refused.
 """
 
+_PADDING_OF_FEW = 0.5
+"""So much of a batch's cells may be padding while so few wait."""
+
 _LOOK_PAST = 64
 """How many long rows a thread that is kept free passes over in search of a short one."""
 
@@ -323,12 +326,18 @@ class Waiting:
         return next((row for row in rows[:_LOOK_PAST] if not self._running.is_long(row)), None)
 
     def _share(self, lane: Hashable) -> Budget:
-        """Return the budget of a lane, cut so that other idle threads get their part of a short queue."""
+        """Return the budget of a lane, cut so that other idle threads get their part of a short queue.
+
+        Of few rows none has a neighbour of its length. Forecasts tell then whether two run together at less than each.
+        """
         fair = -(-self.rows // self._running.share(self._idle))
         budget, joining = self._budget, joining_of(lane)
-        if fair >= budget.max_rows and joining == budget.joining:
+        padding = budget.max_padding_share
+        if self.rows <= _FEW and self._costs.learnt:
+            padding = max(padding, _PADDING_OF_FEW)
+        if fair >= budget.max_rows and (padding, joining) == (budget.max_padding_share, budget.joining):
             return budget
-        return Budget(budget.max_cells, min(fair, budget.max_rows), budget.max_padding_share, joining)
+        return Budget(budget.max_cells, min(fair, budget.max_rows), padding, joining)
 
 
 def _nobody() -> None:

@@ -176,7 +176,9 @@ class Watchdog:
             if run not in self._runs:
                 return False
             self._runs.remove(run)
-            learnt = self._learnt.setdefault(run.work.runner, _Learnt())
+            learnt = self._learnt.get(run.work.runner)
+            if learnt is None:
+                learnt = self._learnt[run.work.runner] = _Learnt()
             learnt.add(self._clock() - run.started, run.work.cells)
             return True
 

@@ -134,6 +134,25 @@ def test_rows_have_no_price_before_enough_has_run_to_tell() -> None:
     assert queue.price(job(5)) > 0
 
 
+@pytest.mark.parametrize(("others", "batch"), [(6, [5, 9]), (7, [5])])
+def test_while_few_wait_forecasts_alone_bound_the_padding(others: int, batch: list[int]) -> None:
+    costs = RunCosts()
+    for _ in range(8):
+        costs.observe(A, 1, 5, 0.01)
+        costs.observe(A, 1, 9, 0.01)  # a run costs what it costs, whatever its width
+    queue = Waiting(Budget(max_cells=500, max_rows=8, max_padding_share=0.2), 1_000, costs=costs)
+    for length in (5, 9, *[100] * others):
+        queue.put(job(length))
+    assert lengths(queue.take(0)[0]) == batch
+
+
+def test_before_enough_has_run_to_tell_padding_is_bounded_for_few_too() -> None:
+    queue = waiting()
+    for length in (5, 9):
+        queue.put(job(length))
+    assert lengths(queue.take(0)[0]) == [5]
+
+
 def test_a_job_that_has_begun_is_not_shed() -> None:
     queue = waiting(max_rows=1)
     begun, later, last = job(10, 10), job(10), job(10)
