@@ -47,6 +47,12 @@ def on_all_cores(folder: Path, texts: list[str], seconds: float) -> Callable[[],
     return lambda: _rate_of_threads(model, texts, seconds, usable_cores())
 
 
+def alone(folder: Path, texts: list[str], seconds: float) -> Callable[[], float]:
+    """Return what tells the p50 of one text after the other in milliseconds, each time that it is called."""
+    model = Classifier.open(open_package(latest(folder)), choose("cpu"))
+    return lambda: _alone_ms(model, texts, seconds)
+
+
 def _rate(model: Classifier, texts: list[str], seconds: float) -> float:
     done, at, started = 0, 0, time.perf_counter()
     while time.perf_counter() - started < seconds:

@@ -1,6 +1,6 @@
 """The figures that the service is held to, each beside its target, from one run.
 
-    python -m benchmarks.figures [--seconds 3] [--rounds 5] [--only memory|online|threads|bulk]
+    python -m benchmarks.figures [--seconds 3] [--rounds 5] [--only memory|online|posts|threads|bulk]
 
 Ratios are medians of rounds in which both sides take their turn. What is held against the bare loop, or against one
 thread, comes between two turns of that, each half of ``--seconds`` long (``benchmarks.turns``). A second of CPU time is
@@ -40,10 +40,11 @@ from app.settings import Settings
 from benchmarks.ceiling import on_all_cores
 from benchmarks.figure import Figure, table
 from benchmarks.load import drive
+from benchmarks.posts import KINDS, above_bare_ms, share_of_bare, title
 from benchmarks.report import PERFORMANCE, Section, publish, run_of
 from benchmarks.service import Service, running
 from benchmarks.texts import CHINESE, texts
-from benchmarks.turns import Turn, shares
+from benchmarks.turns import Turn, shares, timed
 
 MARK = "figures"
 _EN, _ZH = Path("models/sentiment-en"), Path("models/sentiment-zh")
@@ -91,16 +92,25 @@ def threads(seconds: float, rounds: int) -> list[Figure]:
     model = Classifier.open(open_package(latest(_EN)), choose("cpu"))
 
     def of(count: int) -> Turn:
-        return _timed(lambda: asyncio.run(_batcher_rate(model, count, seconds / 2)))
+        return timed(lambda: asyncio.run(_batcher_rate(model, count, seconds / 2)))
 
     (share,) = shares(partial(of, 1), partial(of, 2), rounds=rounds)
     return [Figure("two inference threads against one", share.per_s, "x", 1.8)]
 
 
+def posts(seconds: int, rounds: int) -> list[Figure]:
+    """Return how a text alone, and many texts a POST, compare with the bare loop."""
+    with running() as service:
+        above_ms = above_bare_ms(service, _EN, texts("short"), seconds, rounds)
+        found = {kind: share_of_bare(service, _EN, kind, texts(kind), seconds=seconds, rounds=rounds) for kind in KINDS}
+    above = Figure("short texts, 1 connection: p50 above the bare loop", above_ms, "ms", 0.4, at_most=True)
+    return [above, *(Figure(title(kind, _EN.name), each.per_s, "x", 0.9) for kind, each in found.items())]
+
+
 def bulk(seconds: float, rounds: int) -> list[Figure]:
     """Return what a bulk stream does, and ``sluice predict`` over a file, as shares of what the bare loop does."""
     lines = texts("short")
-    bare = partial(_timed, on_all_cores(_EN, lines, seconds / 2))
+    bare = partial(timed, on_all_cores(_EN, lines, seconds / 2))
     with tempfile.TemporaryDirectory(prefix="sluice-figures-") as name, running() as service:
         folder = Path(name)
         count = int(bare().per_s * seconds)
@@ -131,6 +141,7 @@ def online(seconds: int, rounds: int) -> list[Figure]:
 _PARTS: dict[str, Callable[[int, int], list[Figure]]] = {
     "memory": lambda seconds, _: [memory(seconds)],
     "online": online,
+    "posts": posts,
     "threads": threads,
     "bulk": bulk,
 }
@@ -202,13 +213,6 @@ async def _batcher_rate(model: Classifier, threads: int, seconds: float) -> floa
     spent = time.perf_counter() - started
     await asyncio.to_thread(batcher.close)
     return done / spent
-
-
-def _timed(rate: Callable[[], float]) -> Turn:
-    """Return what was done here, of which ``rate`` tells how much a second."""
-    started, cpu_s = time.perf_counter(), time.process_time()
-    per_s = rate()
-    return Turn(per_s, per_s * (time.perf_counter() - started) / (time.process_time() - cpu_s))
 
 
 def _stream(service: Service, folder: Path, count: int) -> Turn:

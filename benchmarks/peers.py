@@ -11,14 +11,17 @@ import json
 import lzma
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks.reference import ROOT, mixed, target_of
+from benchmarks.posts import KINDS, share_of_bare
+from benchmarks.reference import ROOT, mixed, register, target_of, write_package
 from benchmarks.report import PERFORMANCE
+from benchmarks.service import running
 from benchmarks.side_by_side import main as publish
 
 _ENVIRONMENTS = {"mosec": "mosec", "triton": "pytriton", "fastapi_ort": "fastapi"}
@@ -26,6 +29,7 @@ _ENVIRONMENTS = {"mosec": "mosec", "triton": "pytriton", "fastapi_ort": "fastapi
 TOOLS = Path("../shared/tools/peers")
 SENTENCES = Path("../shared/data/sentiment/sst5/train.jsonl.xz")
 _WARM_UP_S, _BARE_BATCH = 1, 64
+_POSTS_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,26 @@ class Bench:
             subprocess.run(list(map(str, command)), check=True, stdout=file, env=told)
         return out
 
+    def posts(self, seconds: int, rounds: int) -> Path:
+        """Run many texts a POST in turn with the bare loop, and return the file of each kind's share in JSON."""
+        art, out = self.work("same"), self.scratch / "posts.json"
+        register(art)
+        with tempfile.TemporaryDirectory(prefix="sluice-peers-") as folder:
+            package = write_package(art, Path(folder)).parent
+            with running("benchmarks.reference", "serve", "--port", "PORT", BENCH_ART=str(art.resolve())) as service:
+                found = {
+                    kind: share_of_bare(
+                        service, package, kind, _lines(art / f"{kind}.txt"), seconds=seconds, rounds=rounds
+                    )
+                    for kind in KINDS
+                }
+        out.write_text(json.dumps({kind: one._asdict() for kind, one in found.items()}), "utf-8")
+        return out
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text("utf-8").splitlines()
+
 
 def _run(command: list[object]) -> None:
     words = [str(word) for word in command]
@@ -106,14 +130,15 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which each takes its turn.")] = 2,
     page: Annotated[Path, typer.Option(help="Page of the tables, beside its JSON.")] = PERFORMANCE,
 ) -> None:
-    """Run the peers, ours and the bare loop over the same work, and write the tables."""
+    """Run the peers, ours and the bare loop over the same work, ours and that loop in turn too; write the tables."""
     bench = Bench(tools.resolve(), scratch.resolve())
     scratch.mkdir(parents=True, exist_ok=True)
     bench.set_up(sentences)
     length = ("--seconds", str(seconds), "--rounds", str(rounds))
     same = bench.run("same", *length)
     other = bench.run("mixed", *length, "--sets", "short", "--connections", "64", "--batch-connections", "")
-    publish(same, other, bench.bare_loop(seconds), page)
+    posts = bench.posts(seconds, _POSTS_ROUNDS)
+    publish(same, mixed=other, bare=bench.bare_loop(seconds), posts=posts, page=page)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The tables of a side-by-side run in docs/performance.md, ours against the best peer of each cell, and the README's.
 
-    python -m benchmarks.side_by_side RESULTS [--mixed RESULTS] [--bare LIMITS]
+    python -m benchmarks.side_by_side RESULTS [--mixed RESULTS] [--bare LIMITS] [--posts SHARES]
 
 RESULTS has the run's lines of JSON, with ``sluice`` among the targets; ``--mixed`` those of a run whose short texts are
-of mixed length; ``--bare`` those of the bare loop over the same work. A cell's figures are the medians of its rounds.
+of mixed length; ``--bare`` those of the bare loop over the same work, and ``--posts`` what many texts a POST came to as
+shares of the bare loop where both took turns. A cell's figures are the medians of its rounds.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.posts import CONNECTIONS, ITEMS
 from benchmarks.report import PERFORMANCE, README, Section, fill, kept, publish, run_of
 
 OURS = "sluice"
@@ -56,6 +58,8 @@ class Figures:
 
 
 Results = dict[Cell, dict[str, Figures]]
+Shares = dict[str, dict[str, float]]
+"""Of each kind of text, a share of the bare loop's texts a second (``per_s``) and a second of CPU (``per_cpu_s``)."""
 
 _TOLD = {
     Cell(1, "short", 1): "short texts, 1 connection",
@@ -109,13 +113,13 @@ def ratio(one: float, other: float) -> float | None:
     return one / other if other else None
 
 
-def as_json(results: Results, bare: dict[str, float]) -> Section:
+def as_json(results: Results, bare: dict[str, float], posts: Shares | None = None) -> Section:
     """Return what JSON keeps of a run."""
     cells = [
         {**asdict(cell), "targets": {name: asdict(one) for name, one in targets.items()}}
         for cell, targets in results.items()
     ]
-    return {"cells": cells, "bare_texts_s": bare}
+    return {"cells": cells, "bare_texts_s": bare, "posts": posts or {}}
 
 
 def of_json(section: Section | None) -> tuple[Results, dict[str, float]]:
@@ -129,7 +133,13 @@ def of_json(section: Section | None) -> tuple[Results, dict[str, float]]:
 
 def shown(section: Section) -> str:
     """Return a run's figures as Markdown."""
-    return f"{run_of(section)}.\n\n{table(*of_json(section))}"
+    return f"{run_of(section)}.\n\n{table(*of_json(section))}{_in_turns(section.get('posts', {}))}"
+
+
+def _in_turns(posts: Shares) -> str:
+    told = "; ".join(f"{kind} {one['per_s']:.2f}, by CPU time {one['per_cpu_s']:.2f}" for kind, one in posts.items())
+    head = f"{ITEMS} texts a POST over {CONNECTIONS} connections, in turn with the bare loop, as shares of its texts/s"
+    return f"\n\n{head}: {told}." if told else ""
 
 
 def brief(section: Section) -> str:
@@ -202,13 +212,16 @@ def _order(cell: Cell) -> tuple[int, int, int]:
 
 def main(
     results: Annotated[Path, typer.Argument(help="The run's lines of JSON.")],
+    *,
     mixed: Annotated[Path | None, typer.Option(help="Those of the run with texts of mixed length.")] = None,
     bare: Annotated[Path | None, typer.Option(help="Those of the bare loop.")] = None,
+    posts: Annotated[Path | None, typer.Option(help="Shares of the bare loop where both took turns.")] = None,
     page: Annotated[Path, typer.Option(help="Page of the tables, beside its JSON.")] = PERFORMANCE,
     readme: Annotated[Path, typer.Option(help="Page of the brief table.")] = README,
 ) -> None:
     """Write the tables between the marks of the pages, and print those of the first."""
-    figures = as_json(read(_lines(results), _lines(mixed)), bare_loop(_lines(bare)))
+    shares: Shares = json.loads(posts.read_text("utf-8")) if posts is not None else {}
+    figures = as_json(read(_lines(results), _lines(mixed)), bare_loop(_lines(bare)), shares)
     typer.echo(publish(page, MARK, figures, shown))
     fill(readme, MARK, brief(kept(page)[MARK]))
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.figure import Figure, table
-from benchmarks.report import DECODING, PERFORMANCE, Section, fill, kept
-from benchmarks.side_by_side import OURS, Cell, Results, best_peer, of_json, ratio
+from benchmarks.posts import KINDS, title
+from benchmarks.report import DECODING, PERFORMANCE, fill, kept
+from benchmarks.side_by_side import OURS, Cell, Results, Shares, best_peer, of_json, ratio
 
 MARK = "targets"
 _RATES = {
@@ -30,8 +31,7 @@ _RATES = {
 """Requests a second against the best peer, by kind of text and connections."""
 _TAILS = {("short", 1): 1.0, ("short", 8): 1.0, ("short", 64): 1.0, ("short", 256): 1.0, ("mixed", 64): 0.7}
 """The p99 against that peer's."""
-_BULK_CONNECTIONS, _BULK_ITEMS, _BULK_SHARE = 8, 32, 0.9
-_ABOVE_BARE_MS = 0.4
+_BULK_SHARE = 0.9
 _READY_S = 1.5
 _OF_CEILING, _OF_STATIC = 0.85, 2.0
 _MAIN_BEAMS = 4
@@ -39,8 +39,9 @@ _MAIN_BEAMS = 4
 
 def figures(sections: Mapping[str, Any], decoding: Mapping[str, Any]) -> list[Figure]:
     """Return every target; one of which no run has been kept has no value."""
-    results, bare = of_json(sections.get("side-by-side"))
-    found = [*_against_peers(results), *_of_bare_loop(results, bare), _alone(sections.get("own"))]
+    of_peers = sections.get("side-by-side")
+    results, _ = of_json(of_peers)
+    found = [*_against_peers(results), *_of_bare_loop(of_peers.get("posts", {}) if of_peers else {})]
     found += [Figure.of(one) for one in sections.get("figures", {}).get("figures", [])]
     ready = sections.get("start", {}).get("ready_s")
     found.append(Figure("ready after the start, every bundled package", ready, "s", _READY_S, at_most=True))
@@ -60,22 +61,10 @@ def _against_peers(results: Results) -> Iterator[Figure]:
             yield Figure(f"{head}: p99, to {name}", tail, "x", _TAILS[kind, connections], at_most=True)
 
 
-def _of_bare_loop(results: Results, bare: Mapping[str, float]) -> Iterator[Figure]:
-    for kind in ("short", "long"):
-        ours = results.get(Cell(_BULK_ITEMS, kind, _BULK_CONNECTIONS), {}).get(OURS)
-        share = ours.texts_s / bare[kind] if ours and kind in bare else None
-        head = f"{_BULK_ITEMS} {kind} texts a POST, {_BULK_CONNECTIONS} connections"
-        yield Figure(f"{head}: texts/s, to the bare loop", share, "x", _BULK_SHARE)
-
-
-def _alone(own: Section | None) -> Figure:
-    """Return by how much a short text alone takes longer than in the bare loop."""
-    above = None
-    if own is not None:
-        bare = next(one["alone_ms"] for one in own["ceilings"] if one["kind"] == "short")
-        ours = next(one for one in own["ours"] if (one["kind"], one["connections"], one["items"]) == ("short", 1, 1))
-        above = ours["p50_ms"] - bare
-    return Figure("short texts, 1 connection: p50 above the bare loop", above, "ms", _ABOVE_BARE_MS, at_most=True)
+def _of_bare_loop(posts: Shares) -> Iterator[Figure]:
+    for kind in KINDS:
+        share = posts[kind]["per_s"] if kind in posts else None
+        yield Figure(title(kind, "the peers' model"), share, "x", _BULK_SHARE)
 
 
 def _decoder(cases: list[Mapping[str, Any]]) -> Iterator[Figure]:

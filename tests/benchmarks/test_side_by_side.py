@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from benchmarks.side_by_side import Cell, as_json, bare_loop, brief, of_json, read, table
+from benchmarks.side_by_side import Cell, as_json, bare_loop, brief, of_json, read, shown, table
 
 
 def line(peer: str, req_s: float, **more: Any) -> str:
@@ -46,6 +46,14 @@ def test_the_bare_loop_is_its_best_order_on_all_cores_of_texts_as_they_come() ->
 def test_a_peer_that_answers_nothing_is_beaten_by_no_ratio() -> None:
     shown = table(read([line("sluice", 300), line("mosec", 0, p99_ms=0.0)]), bare={})
     assert "| 300, 2.00, 10.0, 0.25 | mosec: 0, 0.0, 0.25 | - | - | - |" in shown
+
+
+def test_what_took_turns_with_the_bare_loop_is_told_below_the_tables() -> None:
+    results = read([line("sluice", 300)])
+    run = {"measured_at": "2026-11-22T00:00:00", "machine": {"cores": 2}}
+    told = shown({**run, **as_json(results, {}, {"long": {"per_s": 0.91, "per_cpu_s": 0.876}})})
+    assert told.endswith("as shares of its texts/s: long 0.91, by CPU time 0.88.")
+    assert "in turn" not in shown({**run, **as_json(results, {})})
 
 
 def test_a_run_is_the_same_after_json() -> None:

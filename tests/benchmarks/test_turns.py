@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.turns import Turn, Work, shares
+from benchmarks.turns import Turn, Work, between, shares
 
 
 def of(speeds: Iterator[float], does: float) -> Work:
@@ -23,3 +23,10 @@ def test_one_disturbed_round_of_three_changes_nothing() -> None:
     speeds = iter([100.0, 100.0, 100.0, 10.0, 100.0, 100.0, 100.0])
     (share,) = shares(of(speeds, 1.0), of(speeds, 0.9), rounds=3)
     assert share == pytest.approx((0.9, 0.9))
+
+
+def test_each_stands_between_two_turns_of_the_measure() -> None:
+    turns = iter(range(100))
+    first, second = between(lambda: next(turns), lambda: -next(turns), lambda: 1000 + next(turns), rounds=2)
+    assert first == [(-1, 0, 2), (-5, 4, 6)]
+    assert second == [(1003, 2, 4), (1007, 6, 8)]
