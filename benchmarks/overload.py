@@ -1,9 +1,9 @@
 """Three times the load that can be sustained: what is answered and how late, who is refused how soon, what comes after.
 
-python -m benchmarks.overload [--kind mixed] [--seconds 10] [--no-write]
+python -m benchmarks.overload [--kind mixed] [--seconds 10] [--rounds 3] [--no-write]
 
 The generator has a core of its own and the service the others, so that what is measured is the service and no contest
-for cores with those who ask; the sustained rate is that of the same cores.
+for cores with those who ask; the sustained rate is that of the same cores. Each figure is the median of its rounds.
 """
 
 import json
@@ -16,8 +16,9 @@ import time
 from bisect import bisect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
+from statistics import median, median_low
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -222,9 +223,8 @@ def sustainable(service: Service, kind: str, seconds: float, probe_s: float) -> 
     raise SystemExit("no rate was sustained: is the machine busy with something else?")
 
 
-def measure(service: Service, kind: str, seconds: float, probe_s: float) -> tuple[list[Phase], float, float]:
+def measure(service: Service, kind: str, rate: float, seconds: float) -> tuple[list[Phase], float, float]:
     """Return the phases, the seconds after the burst until all was as before, and the generator's CPU seconds."""
-    rate = sustainable(service, kind, seconds, probe_s)
     names = {"sustained": 1.0, "80 %": _CALM, "300 %": _BURST, "after": _CALM}
     segments = [Segment(share * rate, seconds) for share in names.values()]
     with watched(service) as used:
@@ -237,6 +237,16 @@ def measure(service: Service, kind: str, seconds: float, probe_s: float) -> tupl
         phases.append(phase(name, segment, own, at * seconds, cpu[at]))
     after = [call for call in driven.calls if call.segment == len(segments) - 1]
     return phases, recovered_s(after, 3 * seconds, phases[1].p99_ms / 1000), driven.cpu_s
+
+
+def middle(rounds: list[list[Phase]]) -> list[Phase]:
+    """Return each phase with the median of every figure, of several rounds at the same rate; of other answers, all."""
+    return [_middle(same) for same in zip(*rounds, strict=True)]
+
+
+def _middle(same: tuple[Phase, ...]) -> Phase:
+    figures = {each.name: median_low(getattr(one, each.name) for one in same) for each in fields(Phase)}
+    return Phase(**{**figures, "other": sum(one.other for one in same)})
 
 
 def judge(phases: list[Phase], recovery_s: float) -> list[Verdict]:
@@ -299,20 +309,24 @@ def main(
     kind: Annotated[str, typer.Option(help="Texts: short, long or mixed.")] = "mixed",
     seconds: Annotated[float, typer.Option(min=1, help="Length of each phase.")] = 10,
     probe_seconds: Annotated[float, typer.Option(min=1, help="Length of each try of a rate upwards.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of all phases at the rate that was found.")] = 3,
     *,
     write: Annotated[bool, typer.Option(help="Put the figures into docs/reliability.md.")] = True,
 ) -> None:
-    """Find the sustainable rate, then run it, 80 %, 300 % and 80 % of it without a gap; print JSON and verdicts."""
+    """Find the sustainable rate; run it, 80 %, 300 % and 80 % of it without a gap, in rounds; print the medians."""
     where = cores()
     with ExitStack() as stack:
         with on_cores(where.service):
             service = stack.enter_context(running(SLUICE_LOG_LEVEL="warning"))
         stack.enter_context(on_cores(where.generator))
         drive(service, kind, [Segment(100, 2)])  # warm-up: it learns what batches take
-        phases, recovery_s, generator_cpu_s = measure(service, kind, seconds, probe_seconds)
+        rate = sustainable(service, kind, seconds, probe_seconds)
+        found = [measure(service, kind, rate, seconds) for _ in range(rounds)]
+    phases = middle([each for each, _, _ in found])
+    recovery_s, generator_cpu_s = (median(each) for each in list(zip(*found, strict=True))[1:])
     verdicts = judge(phases, recovery_s)
     figures: dict[str, Any] = {"kind": kind, "phases": [asdict(each) for each in phases], "recovery_s": recovery_s}
-    shown = table(phases, verdicts, kind, where_it_ran(where, phases, generator_cpu_s))
+    shown = table(phases, verdicts, kind, f"{rounds} rounds. {where_it_ran(where, phases, generator_cpu_s)}")
     typer.echo(f"{json.dumps(figures)}\n\n{shown}")
     if write:
         fill(RELIABILITY, "overload-table", shown)

@@ -26,7 +26,7 @@ _GROWN_S = 0.2
 
 It tells a closed loop from overload where the forecast of its work is too high: the queue of such a loop stays.
 """
-_KEPT = 2.5
+_KEPT = 1.5
 """What had joined before overload is told keeps its place up to so many times the narrow bound.
 
 It is answered late, but sooner than a caller who is refused after all that time and asks again.

@@ -115,7 +115,7 @@ def test_what_waits_far_beyond_the_narrow_bound_is_shed_when_overload_begins() -
 
     admission = Admission(2, PATIENT, shed)
     now = offered(admission, 3.0, seconds=1.0)
-    assert kept == [pytest.approx(2 * 2.5 * 0.01)]
+    assert kept == [pytest.approx(2 * 1.5 * 0.01)]
     assert admission.limit_s(now) == 0.01
 
 
