@@ -75,6 +75,8 @@ class Batch:
     started: float
     ended: float
     members: tuple[Ran, ...]
+    waited: int = 0
+    """Rows that waited when it was taken, its own among them."""
 
     @property
     def cells(self) -> int:
@@ -198,6 +200,7 @@ class World:
 
     def _take(self, waiting: Waiting, of_row: dict[Row, Ran], now: float) -> Batch | None:
         while True:
+            waited = waiting.rows
             rows, expired = waiting.take(now)
             for row in expired:
                 of_row[row].expired = True
@@ -211,7 +214,7 @@ class World:
             if member.started >= 0:
                 raise RuntimeError("This is a bug: a text ran twice")
             member.started, member.ended = now, ended
-        batch = Batch(now, ended, members)
+        batch = Batch(now, ended, members, waited)
         self.batches.append(batch)
         return batch
 

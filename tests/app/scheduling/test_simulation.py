@@ -105,8 +105,8 @@ def test_every_batch_keeps_its_budget_and_one_lane_and_class(
         if rows > 1:
             assert rows <= max_rows
             assert batch.cells <= max_cells
-            few = rows <= 8  # then as few may have waited, of which forecasts decide
-            assert batch.cells - tokens <= (max(max_padding_share, 0.5) if few else max_padding_share) * batch.cells
+            share = max_padding_share if batch.waited > 8 else max(max_padding_share, 0.5)  # of few, forecasts decide
+            assert batch.cells - tokens <= share * batch.cells
 
 
 @settings(max_examples=30, deadline=None)
