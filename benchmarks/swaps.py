@@ -27,7 +27,8 @@ from tests.operating import Operator, keys_file, louder
 _WAIT_MS = 10_000
 """What a swap costs is to be seen as latency: nobody is refused because of it."""
 _BODIES, _TEXTS_A_BODY = 16, 2
-_WARM_UP_SWAPS = 2
+_WARM_UP_SWAPS, _WARM_UP_S = 2, 60.0
+"""With less, what the first minute of load adds to a new process (a plan of memory a shape) passes for the swaps'."""
 _STEADY_S, _PAUSE_S = 15.0, 1.0
 _AFTER_S = 0.5
 """For so long after a swap the version that went is taken apart, and its memory given back."""
@@ -132,7 +133,7 @@ def measure(service: Service, operator: Operator, models: Path, connections: int
             time.sleep(_PAUSE_S)
 
     seen.expected[last] = [_asked(operator, body) for body in bodies]
-    asyncio.run(crowd(service.url, connections, bodies, lambda _: go_on(_WARM_UP_SWAPS, _PAUSE_S)))
+    asyncio.run(crowd(service.url, connections, bodies, lambda _: go_on(_WARM_UP_SWAPS, _WARM_UP_S)))
     settle(service.url, last - 1)
     before = service.pss_mb()
     seen.spans.clear()
