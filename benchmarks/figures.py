@@ -139,7 +139,7 @@ def online(seconds: int, rounds: int) -> list[Figure]:
 
 
 _PARTS: dict[str, Callable[[int, int], list[Figure]]] = {
-    "memory": lambda seconds, _: [memory(seconds)],
+    "memory": lambda seconds, rounds: [_middle([memory(seconds) for _ in range(rounds)])],
     "online": online,
     "posts": posts,
     "threads": threads,
