@@ -243,7 +243,7 @@ class Waiting:
         """Take what would run aside now, off the queue for good; nothing where nothing would."""
         with self._lock:
             for mine in self._classes.values():
-                first = mine.first_beyond(self._running.short_tokens, lambda row: self._is_aside(row, now))
+                first = mine.first_beyond(self._running.short_tokens, lambda row: self._running.is_aside(row, now))
                 if first is not None:
                     choice = self._around(first, now)
                     return mine.take(choice.lane, choice.start, choice.end)
@@ -357,13 +357,9 @@ class Waiting:
         """Return the first row; of long ones none that runs aside, and none at all where it is not their turn."""
         if not rows or not self._running.is_long(rows[0]):
             return rows[0] if rows else None
-        is_long, spares = self._running.is_long, self._running.spares_long(now)
+        is_long, is_aside, spares = self._running.is_long, self._running.is_aside, self._running.spares_long(now)
         near = rows[:_LOOK_PAST]
-        return next((row for row in near if not (is_long(row) and (spares or self._is_aside(row, now)))), None)
-
-    def _is_aside(self, row: Row, now: float) -> bool:
-        """Tell whether a row is to run aside; where more wait than a batch may hold, no core is left for what does."""
-        return self.rows <= self._budget.max_rows and self._running.is_aside(row, now)
+        return next((row for row in near if not (is_long(row) and (spares or is_aside(row, now)))), None)
 
     def _share(self, lane: Hashable) -> Budget:
         """Return the budget of a lane, cut so that other idle threads get their part of a short queue.

@@ -337,14 +337,6 @@ def test_a_long_row_that_waited_or_has_little_time_is_for_the_threads(
     assert bool(queue.take_aside(now)) == aside
 
 
-def test_where_more_wait_than_a_batch_may_hold_a_document_has_its_turn() -> None:
-    queue = with_aside()
-    queue.put(job(400))
-    queue.put(job(*[5] * 8))
-    assert queue.take_aside(0) == []
-    assert [lengths(queue.take(0)[0]) for _ in range(2)] == [[400], [5] * 8]
-
-
 def test_beside_short_rows_of_the_class_batch_a_document_is_for_the_threads() -> None:
     queue = with_aside()
     queue.put(job(5, priority="batch"))
