@@ -77,8 +77,6 @@ class Batch:
     members: tuple[Ran, ...]
     waited: int = 0
     """Rows that waited when it was taken, its own among them."""
-    aside: bool = False
-    """Whether it ran on the thread that has stepped back."""
 
     @property
     def cells(self) -> int:
@@ -116,8 +114,6 @@ class World:
     """After how long a refused caller asks again; default never."""
     stalls: Sequence[Stall] = ()
     """When nothing moves at all, in order: what runs takes as much longer, what comes is read when it is over."""
-    aside_share: float = 0.0
-    """How much of a core a thread that runs long rows aside gets; default there is none."""
     ran: list[Ran] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     refused: int = 0
@@ -138,7 +134,7 @@ class World:
 
     def _run(self, first: list[tuple[float, Text]], again: Callable[[float], Text | None]) -> None:
         costs = RunCosts()
-        waiting = Waiting(self.budget, 1 << 40, self.threads, costs, aside=self.aside_share > 0)
+        waiting = Waiting(self.budget, 1 << 40, self.threads, costs)
         of_row: dict[Row, Ran] = {}
         gone: list[Text] = []
 
@@ -150,7 +146,7 @@ class World:
         admission = Admission(self.threads, self.patience or Patience(), shed)
         events: list[tuple[float, int, Text | Batch]] = [(at, order, text) for order, (at, text) in enumerate(first)]
         heapq.heapify(events)
-        orders, idle = count(len(events)), {False: self.threads, True: int(self.aside_share > 0)}
+        orders, idle = count(len(events)), self.threads
         while events:
             now = events[0][0]
             while events and events[0][0] <= now:
@@ -166,16 +162,17 @@ class World:
                     coming = [*self._asked_again(gone, now)]
                     gone.clear()
                 else:
-                    idle[event.aside] += 1
+                    idle += 1
                     self._end(waiting, admission, costs, event)
                     coming = [(now, text) for _ in event.members if (text := again(now)) is not None]
                 for at, text in coming:
                     heapq.heappush(events, (at, next(orders), text))
-            for batch in self._begin(waiting, of_row, now, idle):
+            while idle and (batch := self._take(waiting, of_row, now)) is not None:
+                idle -= 1
                 heapq.heappush(events, (batch.ended, next(orders), batch))
-            if idle[False] and waiting.rows and not events:  # a thread was kept free; time passes
+            if idle and waiting.rows and not events:  # a thread was kept free; time passes
                 heapq.heappush(events, (now + 0.05, next(orders), Batch(now, now, ())))
-                idle[False] -= 1
+                idle -= 1
         self.ran += of_row.values()
 
     def _asked_again(self, refused: list[Text], now: float) -> Iterator[tuple[float, Text]]:
@@ -201,15 +198,6 @@ class World:
         admission.accept(cost_s, wait_s, now)
         return True
 
-    def _begin(self, waiting: Waiting, of_row: dict[Row, Ran], now: float, idle: dict[bool, int]) -> Iterator[Batch]:
-        """Yield what begins now on the threads that are idle, by whether they are aside."""
-        while idle[False] and (batch := self._take(waiting, of_row, now)) is not None:
-            idle[False] -= 1
-            yield batch
-        while idle[True] and (rows := waiting.take_aside(now)):
-            idle[True] -= 1
-            yield self._begun(of_row, rows, now, waiting.rows + len(rows), aside=True)
-
     def _take(self, waiting: Waiting, of_row: dict[Row, Ran], now: float) -> Batch | None:
         while True:
             waited = waiting.rows
@@ -220,17 +208,13 @@ class World:
                 break
             if not expired:
                 return None
-        return self._begun(of_row, rows, now, waited)
-
-    def _begun(self, of_row: dict[Row, Ran], rows: list[Row], now: float, waited: int, *, aside: bool = False) -> Batch:
-        seconds = self.cost(len(rows), rung(max(row.length for row in rows)))
-        ended = self._moved(now, seconds / self.aside_share if aside else seconds)
+        ended = self._moved(now, self.cost(len(rows), rung(max(row.length for row in rows))))
         members = tuple(of_row[row] for row in rows)
         for member in members:
             if member.started >= 0:
                 raise RuntimeError("This is a bug: a text ran twice")
             member.started, member.ended = now, ended
-        batch = Batch(now, ended, members, waited, aside)
+        batch = Batch(now, ended, members, waited)
         self.batches.append(batch)
         return batch
 
@@ -246,7 +230,7 @@ class World:
         return ended
 
     def _end(self, waiting: Waiting, admission: Admission, costs: RunCosts, batch: Batch) -> None:
-        if batch.members and not batch.aside:
+        if batch.members:
             rows = [member.row for member in batch.members]
             width = rung(max(row.length for row in rows))
             costs.observe(rows[0].job.lane, len(rows), width, batch.ended - batch.started)

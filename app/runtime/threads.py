@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
-BEHIND, FAR_BEHIND = 10, 13
-"""What is added to a thread's niceness: a tenth or a twentieth of the share of one that serves, on the same core."""
+_BEHIND = 10
+"""What is added to a thread's niceness: a tenth of the share of one that serves, where both want the core."""
 
 
 def usable_cores(cgroup: Path = _CGROUP_ROOT) -> int:
@@ -23,7 +23,7 @@ def usable_cores(cgroup: Path = _CGROUP_ROOT) -> int:
     return max(1, min(cores, math.ceil(quota))) if quota else max(1, cores)
 
 
-def step_back(niceness: int = BEHIND) -> None:
+def step_back() -> None:
     """Let the calling thread run after the others of this process, for good; where the kernel knows no such thing, not.
 
     Not the last of all: it holds Python's lock at times, for which the others then wait.
@@ -31,7 +31,7 @@ def step_back(niceness: int = BEHIND) -> None:
     if sys.platform == "linux":  # elsewhere niceness is a whole process's
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _BEHIND)
 
 
 def give_way() -> None:

@@ -1,7 +1,7 @@
 """The rows of one class that wait: in the order in which they are due, and by length in each lane."""
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Hashable
+from bisect import bisect_left, insort
+from collections.abc import Hashable
 from operator import attrgetter
 
 from app.scheduling.job import Job, Row
@@ -69,11 +69,6 @@ class Backlog:
         if not lane:
             del self.lanes[row.job.lane]
         return True
-
-    def first_beyond(self, tokens: int, fits: Callable[[Row], bool]) -> Row | None:
-        """Return the row that is due first of those with more tokens that ``fits`` takes."""
-        long = [row for lane in self.lanes.values() for row in lane[bisect_right(lane, tokens, key=_length) :]]
-        return min(filter(fits, long), key=_by_due, default=None)
 
     def _leave(self, row: Row, at: int) -> None:
         del self.due[at]

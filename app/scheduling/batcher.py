@@ -63,7 +63,7 @@ class Batcher:
         ``time.monotonic``.
         """
         self._costs = RunCosts()
-        self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs, places, aside=True)
+        self._waiting = Waiting(budget, max_queue_tokens, threads, self._costs, places)
         self._admission = Admission(threads, patience or Patience(), self._shed)
         self._lag = Lag()
         self._verdict: WaitTooLong | None = None
@@ -224,9 +224,8 @@ class Batcher:
                 waits.append((ticket.wait_s, batch.started - ticket.answers.submitted))
             ticket.take(row.index, answer, batch)
         self._observer.waited(waits)
-        if not batch.aside:
-            shares_s = sum([row.cost_s for row in rows])
-            self._admission.ran(batch.ended - batch.started, shares_s, crowded=not self._waiting.is_short)
+        shares_s = sum([row.cost_s for row in rows])
+        self._admission.ran(batch.ended - batch.started, shares_s, crowded=not self._waiting.is_short)
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
         self._observer.waits({each: self._wait_s(each, math.inf) for each in PRIORITIES}, self._lag.now_s())

@@ -8,8 +8,7 @@ How long a row waits is bounded. Of its class at most n rows are due before it: 
 those that come less than ``PATIENCE_S`` later with a nearer deadline. Each batch takes at least the first of its class,
 so that on T threads it starts after at most ``ceil((n + 1) / T)`` batches a thread beside the one that runs; and while
 the other class has work too, after 8/7 as many (interactive) or 8 times as many (batch). No batch is longer than the
-largest that the budget allows, or one row. A long row, where a thread is kept free of them, counts T - 1 threads; where
-one runs them aside, it counts so only once it is due soon.
+largest that the budget allows, or one row. A long row, where a thread is kept free of them, counts T - 1 threads.
 """
 
 import threading
@@ -65,22 +64,18 @@ class Waiting:
         threads: int = 1,
         costs: RunCosts | None = None,
         places: Places | None = None,
-        *,
-        aside: bool = False,
     ) -> None:
         """``costs`` forecasts runs; without, no run is forecast to take any time.
 
         ``threads``: batches that may run at once. With ``places``, as many threads as there are cores ask for work, and
-        those beyond ``threads`` get some where a core is free or every batch that runs is a long row. ``aside``: one
-        more thread, at a fraction of a core, asks by ``wait_aside``.
+        those beyond ``threads`` get some where a core is free or every batch that runs is a long row.
         """
         self._budget = budget
         self._max_tokens = max_tokens
-        self._running = Running(threads, budget.max_cells // 2, places, aside=aside)
+        self._running = Running(threads, budget.max_cells // 2, places)
         self._costs = costs or RunCosts()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._long_came = threading.Condition(self._lock)
         self._interactive, self._batch = Backlog(), Backlog()
         self._classes: dict[Priority, Backlog] = {"interactive": self._interactive, "batch": self._batch}
         self._passed = 0
@@ -131,8 +126,6 @@ class Waiting:
                 row.order = self._orders
             self._running.came(job.rows, now)
             self._classes[job.priority].add(job)
-            if self._running.has_long(job.rows):
-                self._long_came.notify()
 
     def price(self, job: Job) -> float:
         """Note what each of a job's rows is forecast to cost, and return their sum, in seconds of one thread.
@@ -239,25 +232,6 @@ class Waiting:
             finally:
                 self._idle -= 1
 
-    def take_aside(self, now: float) -> list[Row]:
-        """Take what would run aside now, off the queue for good; nothing where nothing would."""
-        with self._lock:
-            for mine in self._classes.values():
-                first = mine.first_beyond(self._running.short_tokens, lambda row: self._running.is_aside(row, now))
-                if first is not None:
-                    choice = self._around(first, now)
-                    return mine.take(choice.lane, choice.start, choice.end)
-            return []
-
-    def wait_aside(self, clock: Callable[[], float]) -> list[Row] | None:
-        """Block until there is something to run aside and take it; ``None`` once the queue is closed."""
-        with self._lock:
-            while True:
-                rows = self.take_aside(clock())
-                if rows or self._closed:
-                    return rows or None
-                self._long_came.wait(_LOOK_S if self._has_long else None)
-
     def ran(self, rows: list[Row]) -> None:
         """Say that a batch has run: a thread that is kept free of long rows may take one now."""
         with self._lock:
@@ -274,7 +248,6 @@ class Waiting:
             left += [row for part in self._parts for row in part]
             self._parts.clear()
             self._changed.notify_all()
-            self._long_came.notify_all()
             return left
 
     def _refuse_beyond_bound(self, priority: Priority, tokens: int) -> None:
@@ -298,10 +271,8 @@ class Waiting:
     def _choose(self, now: float) -> _Choice | None:
         """Return what the policy would run now; it stays in the queue."""
         first = self._first(now)
-        return None if first is None else self._around(first, now)
-
-    def _around(self, first: Row, now: float) -> _Choice:
-        """Return the batch that is formed around a row."""
+        if first is None:
+            return None
         job = first.job
         lane = self._classes[job.priority].lanes[job.lane]
         budget = self._share(job.lane)
@@ -333,11 +304,6 @@ class Waiting:
         return rows
 
     @property
-    def _has_long(self) -> bool:
-        lanes = [lane for each in self._classes.values() for lane in each.lanes.values()]
-        return any(self._running.is_long(lane[-1]) for lane in lanes)
-
-    @property
     def _has_plenty(self) -> bool:
         return self.rows > self._budget.max_rows // 2 or self.tokens > self._budget.max_cells // 2
 
@@ -354,12 +320,10 @@ class Waiting:
         return found
 
     def _free_of_long(self, rows: list[Row], now: float) -> Row | None:
-        """Return the first row; of long ones none that runs aside, and none at all where it is not their turn."""
-        if not rows or not self._running.is_long(rows[0]):
+        """Return the first row; the first short one where it is not the turn of a long one."""
+        if not self._running.spares_long(now):
             return rows[0] if rows else None
-        is_long, is_aside, spares = self._running.is_long, self._running.is_aside, self._running.spares_long(now)
-        near = rows[:_LOOK_PAST]
-        return next((row for row in near if not (is_long(row) and (spares or is_aside(row, now)))), None)
+        return next((row for row in rows[:_LOOK_PAST] if not self._running.is_long(row)), None)
 
     def _share(self, lane: Hashable) -> Budget:
         """Return the budget of a lane, cut so that other idle threads get their part of a short queue.

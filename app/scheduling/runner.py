@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.errors import InferenceFailed, InferenceHung
-from app.runtime.threads import FAR_BEHIND, give_way, step_back
+from app.runtime.threads import give_way
 from app.runtime.widths import rung
 from app.scheduling.estimate import RunCosts
 from app.scheduling.inline import Inline
@@ -43,8 +43,6 @@ class _Post:
     """One thread's place: the batches that were taken off the queue for it and have not run, and how often one hung."""
 
     at: int
-    aside: bool = False
-    """Whether its thread has stepped back, and runs long rows alone."""
     todo: deque[list[Row]] = field(default_factory=deque)
     hangs: int = 0
     taken: list[Row] = field(default_factory=list)
@@ -82,7 +80,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._open = True
         self._waiting.leave_brief(self._is_brief, partial(self._tell, self._outcomes.more))
-        self._threads = [self._thread(_Post(at, aside=at == self._count)) for at in range(self._count + 1)]
+        self._threads = [self._thread(_Post(at)) for at in range(self._count)]
 
     def close(self, join_s: float) -> None:
         """Let the threads end once the queue is closed; a batch that runs is finished first."""
@@ -139,8 +137,6 @@ class Runner:
     def _work(self, post: _Post, hung: Work | None) -> None:
         """Empty the queue; the thread that takes another's place first renews the session of the lane that hung."""
         give_way()
-        if post.aside:
-            step_back(FAR_BEHIND)
         if hung is not None:
             self._watchdog.renew(hung)
         try:
@@ -152,7 +148,7 @@ class Runner:
 
     def _take(self, post: _Post) -> bool:
         """Wait for work; ``False`` where there is to be no more. A thread that waits holds nothing of what it did."""
-        taken = self._wait(post)
+        taken = self._waiting.wait(self._clock)
         if taken is None:
             return False
         rows, expired = taken
@@ -163,12 +159,6 @@ class Runner:
             post.todo.append(rows)
         return True
 
-    def _wait(self, post: _Post) -> tuple[list[Row], list[Row]] | None:
-        if not post.aside:
-            return self._waiting.wait(self._clock)
-        rows = self._waiting.wait_aside(self._clock)
-        return None if rows is None else (rows, [])
-
     def _run_all(self, post: _Post) -> None:
         while post.todo:
             now = self._clock()
@@ -176,9 +166,9 @@ class Runner:
             if rows:
                 self._run(post, rows)
         post.hangs = 0
-        if post.taken and not post.aside:
+        if post.taken:
             self._waiting.ran(post.taken)
-        post.taken = []
+            post.taken = []
 
     def _run(self, post: _Post, rows: list[Row]) -> None:
         """Run a batch; where it fails, run it again in halves, so that one bad row does not fail its neighbours."""
@@ -198,28 +188,18 @@ class Runner:
             else:
                 self._tell(self._outcomes.broken, rows[0], broken)
             return
-        batch = self._count_run(lane, rows, (width, cells), started, aside=post.aside)
+        batch = self._count_run(lane, rows, (width, cells), started)
         self._inline.trust(lane, width)
         self._tell(self._outcomes.done, rows, answers, batch)
 
     def _count_run(
-        self,
-        lane: Lane,
-        rows: list[Row],
-        size: tuple[int, int],
-        started: float,
-        *,
-        inline: bool = False,
-        aside: bool = False,
+        self, lane: Lane, rows: list[Row], size: tuple[int, int], started: float, *, inline: bool = False
     ) -> Batch:
         ended = self._clock()
         width, cells = size
         tokens = sum([row.length for row in rows])
-        if aside:  # it tells of whoever had the cores, not of what the rows cost
-            forecast_s = self._costs.seconds(lane, len(rows), width)
-        else:
-            forecast_s = self._costs.observe(lane, len(rows), width, ended - started)
-        return Batch(lane, len(rows), tokens, cells, started, ended, forecast_s, inline, aside)
+        forecast_s = self._costs.observe(lane, len(rows), width, ended - started)
+        return Batch(lane, len(rows), tokens, cells, started, ended, forecast_s, inline)
 
     def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
         """Put a new thread in the place of one whose batch hangs; called by the watchdog.
@@ -237,7 +217,7 @@ class Runner:
                 self._tell(self._outcomes.broken, row, error)
             post.todo.clear()
         if self._open:
-            taken_over = _Post(post.at, post.aside, deque(post.todo), post.hangs, post.taken)
+            taken_over = _Post(post.at, deque(post.todo), post.hangs, post.taken)
             self._threads[post.at] = self._thread(taken_over, work)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:

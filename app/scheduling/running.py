@@ -8,27 +8,19 @@ from app.scheduling.places import Places
 _SHORT_ABOUT_S = 1.0
 """How long after the last short row came a thread is still kept free of long ones."""
 
-_NEAR_S = 0.75
-"""A row that is due sooner does not run aside: it waited a quarter of a second (``PATIENCE_S``), or has little time."""
-
 
 class Running:
     """Counts the batches that run.
 
     ``threads`` of them may at any time. With ``places``, as many threads as there are cores ask for work, and those
-    beyond ``threads`` get some where a core is free or every batch that runs is a long row. What runs aside counts for
-    nothing: it has what the others leave of the cores.
+    beyond ``threads`` get some where a core is free or every batch that runs is a long row.
     """
 
-    def __init__(self, threads: int, short_tokens: int, places: Places | None = None, *, aside: bool = False) -> None:
-        """``short_tokens``: a row of more is long, and no batch that it is in can be short.
-
-        ``aside``: whether there is a thread beside these that runs long rows at a fraction of a core.
-        """
+    def __init__(self, threads: int, short_tokens: int, places: Places | None = None) -> None:
+        """``short_tokens``: a row of more is long, and no batch that it is in can be short."""
         self.threads = threads
-        self.short_tokens = short_tokens
+        self._short_tokens = short_tokens
         self._places = places
-        self._aside = aside
         self._batches = 0
         self._long = 0
         self._short_came = float("-inf")
@@ -57,19 +49,15 @@ class Running:
 
     def is_long(self, row: Row) -> bool:
         """Tell whether a row is long."""
-        return row.length > self.short_tokens
-
-    def is_aside(self, row: Row, now: float) -> bool:
-        """Tell whether a row is to run aside: a long one that is not due soon, while short ones come."""
-        return self._aside and self.is_long(row) and self._has_short_about(now) and row.job.due - now > _NEAR_S
+        return row.length > self._short_tokens
 
     def has_long(self, rows: Sequence[Row]) -> bool:
         """Tell whether one of the rows is long."""
-        return max([row.length for row in rows], default=0) > self.short_tokens
+        return max([row.length for row in rows], default=0) > self._short_tokens
 
     def came(self, rows: Sequence[Row], now: float) -> None:
-        """Note rows of one job that came; of the class ``batch`` nobody waits for a short one."""
-        if rows[0].job.priority == "interactive" and min([row.length for row in rows]) <= self.short_tokens:
+        """Note rows that came."""
+        if any([row.length <= self._short_tokens for row in rows]):  # noqa: C419 - a list is quicker, of few
             self._short_came = now
 
     def began(self, rows: Sequence[Row]) -> None:
@@ -100,11 +88,8 @@ class Running:
         A text of thousands of words is one row, and no batch can be smaller. On all threads at once, such rows would
         make each short text wait for one. While there are none about, long rows get every thread.
         """
-        last = 0 < self.asking - 1 <= self._long and self._has_short_about(now)
+        last = 0 < self.asking - 1 <= self._long and now - self._short_came < _SHORT_ABOUT_S
         return last or (self._places is not None and self.busy and not self._places.has_free)
-
-    def _has_short_about(self, now: float) -> bool:
-        return now - self._short_came < _SHORT_ABOUT_S
 
     def _may_borrow(self, *, plenty: bool) -> bool:
         if self._batches >= self.asking:

@@ -54,8 +54,6 @@ class Batch:
     """How long it was expected to take, by the batches before it."""
     inline: bool = False
     """Whether it ran on the event loop's thread."""
-    aside: bool = False
-    """Whether it ran on the thread that has stepped back, and so took longer than it would have."""
 
 
 class Observer(Protocol):

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceHung, QueueFull, WaitTooLong
-from app.runtime.threads import FAR_BEHIND
 from app.scheduling.admission import Patience
 from app.scheduling.batcher import Batcher
 from app.scheduling.inline import Inline
@@ -79,13 +77,6 @@ class Policy(Lane):
         return [(np.array([os.sched_getscheduler(0)]),) for _ in rows]
 
 
-class Niceness(Lane):
-    """Answers each row with how nice the thread is."""
-
-    def run(self, rows: Sequence[Ids]) -> list[Answer]:
-        return [(np.array([os.getpriority(os.PRIO_PROCESS, threading.get_native_id())]),) for _ in rows]
-
-
 @dataclass
 class Counts:
     """An observer that remembers."""
@@ -143,12 +134,6 @@ async def batcher(
 
 def row(first: int, length: int = 3) -> Ids:
     return np.full(length, first, np.int64)
-
-
-def quick() -> Callable[[], float]:
-    """Return a clock by which everything is done within milliseconds, however long it takes."""
-    ticks = count()
-    return lambda: next(ticks) * 1e-5
 
 
 def firsts(answers: Sequence[Answer]) -> list[int]:
@@ -461,23 +446,6 @@ async def test_where_every_row_hangs_they_fail_after_the_second_alone() -> None:
         lane.freed.set()
 
 
-async def test_a_document_that_hangs_aside_fails_alone_and_the_next_runs_aside_again() -> None:
-    counts, time, lane = Counts(), Stopped(), Hanging.opened(traps=(7,))
-    async with batcher(counts, watchdog=time.watchdog, clock=quick()) as running:
-        short = await running.submit(lane, [row(1)], 60)
-        hanging = asyncio.create_task(running.submit(lane, [row(7, 300)], 60))
-        await trapped(lane)
-        beside = await running.submit(lane, [row(2)], 60)
-        time.let_hang()
-        with pytest.raises(InferenceHung):
-            await hanging
-        later = await running.submit(lane, [row(3, 300)], 60)
-        lane.freed.set()
-    assert [firsts(each.rows) for each in (short, beside, later)] == [[1], [2], [3]]
-    assert [batch.aside for batch in counts.batches] == [False, False, True]
-    assert lane.renewals == 1
-
-
 async def test_a_run_that_comes_back_late_answers_nobody_twice() -> None:
     counts, time, lane = Counts(), Stopped(), Hanging.opened(traps=(7,))
     async with batcher(counts, watchdog=time.watchdog) as running:
@@ -489,21 +457,6 @@ async def test_a_run_that_comes_back_late_answers_nobody_twice() -> None:
         lane.freed.set()
         assert firsts((await running.submit(lane, [row(1)], 60)).rows) == [1]
     assert [batch.rows for batch in counts.batches] == [1]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="NO NICENESS OF THREADS: the kernel knows only that of processes")
-async def test_a_document_beside_short_texts_runs_on_a_thread_that_has_stepped_back_and_teaches_no_cost() -> None:
-    counts, lane = Counts(), Niceness()
-    usual = os.getpriority(os.PRIO_PROCESS, 0)
-    async with batcher(counts, clock=quick()) as running:
-        alone = await running.submit(lane, [row(1, 300)], 5)
-        short = await running.submit(lane, [row(1)], 5)
-        beside = await running.submit(lane, [row(1, 300), row(2, 300)], 5)
-        urgent = await running.submit(lane, [row(1, 300)], 0.5)
-    ran = [firsts(each.rows) for each in (alone, short, beside, urgent)]
-    assert ran == [[usual], [usual], [min(19, usual + FAR_BEHIND)] * 2, [usual]]
-    assert [batch.aside for batch in counts.batches] == [False, False, True, True, False]
-    assert counts.batches[2].forecast_s == counts.batches[3].forecast_s, "the first of the two taught nothing"
 
 
 async def test_a_batch_that_fails_runs_again_in_halves() -> None:

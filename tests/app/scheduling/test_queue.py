@@ -300,69 +300,6 @@ def test_beside_a_long_row_what_is_brief_is_for_the_event_loop_where_the_one_thr
         assert lengths(long) == [400]
 
 
-def with_aside(threads: int = 1) -> Waiting:
-    return Waiting(Budget(max_cells=500, max_rows=8, max_padding_share=0.2), 10_000, threads, aside=True)
-
-
-def test_a_long_row_runs_aside_while_short_ones_come() -> None:
-    queue = with_aside()
-    queue.put(job(400, lane=A))
-    assert queue.take_aside(0) == [], "there are none"
-    queue.put(job(5, lane=B))
-    assert lengths(queue.take(0)[0]) == [5]
-    assert queue.take(0) == ([], []), "the long one is not for this thread"
-    assert lengths(queue.take_aside(0.1)) == [400]
-    assert (queue.rows, queue.busy) == (0, True), "the short one runs still, and what runs aside counts for nothing"
-
-
-def test_what_runs_aside_is_the_row_that_is_due_first_of_those_that_are_long() -> None:
-    queue = with_aside()
-    for lane, length in ((A, 300), (B, 450), (A, 251), (A, 250)):
-        queue.put(job(length, 5, lane=lane))
-    assert [lengths(queue.take_aside(0)) for _ in range(4)] == [[300], [450], [251], []]
-    assert queue.rows == 5
-
-
-@pytest.mark.parametrize(
-    ("deadline", "now", "aside"), [(NEVER, 0.2, True), (NEVER, 0.3, False), (0.9, 0.1, True), (0.7, 0.0, False)]
-)
-def test_a_long_row_that_waited_or_has_little_time_is_for_the_threads(
-    deadline: float, now: float, *, aside: bool
-) -> None:
-    queue = with_aside()
-    queue.put(job(400, deadline=deadline))
-    queue.put(job(5, deadline=NEVER), 0.1)
-    taken = [lengths(queue.take(now)[0]), lengths(queue.take(now)[0])]
-    assert sorted(taken) == ([[], [5]] if aside else [[5], [400]])
-    assert bool(queue.take_aside(now)) == aside
-
-
-def test_beside_short_rows_of_the_class_batch_a_document_is_for_the_threads() -> None:
-    queue = with_aside()
-    queue.put(job(5, priority="batch"))
-    queue.put(job(400))
-    assert queue.take_aside(0) == []
-    assert lengths(queue.take(0)[0]) == [400]
-
-
-def test_the_thread_aside_waits_until_a_long_row_comes_and_until_the_queue_is_closed() -> None:
-    queue, taken = with_aside(), list[list[int] | None]()
-
-    def work() -> None:
-        while (rows := queue.wait_aside(lambda: 0.0)) is not None:
-            taken.append(lengths(rows))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    queue.put(job(5))
-    queue.put(job(400))
-    while queue.rows > 1:
-        assert thread.is_alive()
-    queue.close()
-    thread.join(5)
-    assert (taken, thread.is_alive()) == ([[400]], False)
-
-
 def test_while_many_wait_all_is_for_the_threads() -> None:
     queue, left = keeping_brief()
     queue.put(job(*[5] * 7, 50, 51))

@@ -145,41 +145,6 @@ def test_a_short_text_waits_for_no_more_than_one_batch_while_documents_stand_in_
     assert all(each.started >= 0 for each in world.ran)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_document_runs_aside_while_short_texts_come_and_no_short_text_waits_for_it(threads: int) -> None:
-    shorts = [Text(at * 0.002, 20) for at in range(500)]
-    world = World(threads, aside_share=0.05)
-    world.open_loop(sorted([*shorts, *(Text(0.1 + at * 0.3, 1000) for at in range(3))], key=lambda text: text.arrives))
-    assert max(each.waited_s for each in world.ran if each.text.tokens == 20) < 0.002
-    documents = [batch for batch in world.batches if batch.members[0].text.tokens == 1000]
-    assert [batch.aside for batch in documents] == [True] * 3
-
-
-@settings(max_examples=60, deadline=None)
-@given(work=hurried, threads=st.integers(1, 3), share=st.sampled_from([0.02, 0.05, 0.5]))
-def test_with_a_thread_aside_every_text_runs_once_or_expires_and_what_is_aside_is_long(
-    work: list[Text], threads: int, share: float
-) -> None:
-    world = World(threads, aside_share=share)
-    world.open_loop(sorted(work, key=lambda text: text.arrives))
-    assert all(each.expired != (each.started >= 0) for each in world.ran)
-    assert sum(len(batch.members) for batch in world.batches) == sum(not each.expired for each in world.ran)
-    for batch in world.batches:
-        if batch.aside:
-            assert min(each.text.tokens for each in batch.members) > SHORT
-            assert min(due(each.text.arrives, each.text.deadline) for each in batch.members) - batch.started > 0.7
-
-
-def test_documents_in_line_do_not_wait_for_the_thread_aside() -> None:
-    shorts = [Text(at * 0.002, 20) for at in range(1000)]
-    documents = [Text(0.1, 1000) for _ in range(20)]
-    world = World(2, aside_share=0.05)
-    world.open_loop(sorted([*shorts, *documents], key=lambda text: text.arrives))
-    late = [each.waited_s for each in world.ran if each.text.tokens == 1000]
-    took_s = takes_s(1, 1000)
-    assert max(late) <= 0.25 + 20 * took_s + 0.05, "a quarter of a second aside, then one after another on a thread"
-
-
 def test_documents_alone_get_every_thread() -> None:
     world = run([Text(0.0, 1000) for _ in range(10)])
     alone_s = world.batches[0].ended
