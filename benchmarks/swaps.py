@@ -28,7 +28,7 @@ _WAIT_MS = 10_000
 """What a swap costs is to be seen as latency: nobody is refused because of it."""
 _BODIES, _TEXTS_A_BODY = 16, 2
 _WARM_UP_SWAPS, _WARM_UP_S = 2, 60.0
-"""With less, what the first minute of load adds to a new process (a plan of memory a shape) passes for the swaps'."""
+"""With less, what the first minute of load adds to a new process counts as the swaps'."""
 _STEADY_S, _PAUSE_S = 15.0, 1.0
 _AFTER_S = 0.5
 """For so long after a swap the version that went is taken apart, and its memory given back."""
