@@ -12,15 +12,13 @@ import asyncio
 import json
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -42,7 +40,7 @@ from benchmarks.figure import Figure, table
 from benchmarks.load import drive
 from benchmarks.posts import KINDS, above_bare_ms, share_of_bare, title
 from benchmarks.report import PERFORMANCE, Section, publish, run_of
-from benchmarks.service import Service, running
+from benchmarks.service import Service, only, running
 from benchmarks.texts import CHINESE, texts
 from benchmarks.turns import Turn, shares, timed
 
@@ -65,7 +63,7 @@ def padding_share(service: Service, seconds: int) -> Figure:
 
 def memory(seconds: int) -> Figure:
     """Return the PSS of a service with both sentiment packages alone, under load."""
-    with _only(_EN, _ZH) as folder, running(SLUICE_MODELS_DIR=str(folder)) as service:
+    with only(_EN, _ZH) as folder, running(SLUICE_MODELS_DIR=str(folder)) as service:
         drive(service, "mixed", texts("mixed"), connections=64, seconds=seconds)
         drive(service, "short", CHINESE * 100, connections=64, seconds=seconds)
         return Figure("PSS, sentiment-en and -zh, after load", service.pss_mb(), "MB", 250, at_most=True)
@@ -175,14 +173,6 @@ def _middle(rounds: list[Figure]) -> Figure:
 def _cells(service: Service) -> tuple[float, float]:
     real, padding = (service.metric(rf'sluice_cells_total\{{.*kind="{kind}".*\}}') for kind in ("real", "padding"))
     return real, padding
-
-
-@contextmanager
-def _only(*packages: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="sluice-figures-") as name:
-        for package in packages:
-            shutil.copytree(package, Path(name) / package.name)
-        yield Path(name)
 
 
 def _post_until(service: Service, document: str, stop: threading.Event) -> None:

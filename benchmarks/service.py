@@ -3,10 +3,12 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -91,6 +93,15 @@ def running(*command: str, tree: Path | None = None, whole: bool = True, **setti
             yield service
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+@contextmanager
+def only(*packages: Path) -> Iterator[Path]:
+    """Yield a folder of these packages alone, each with all its versions."""
+    with tempfile.TemporaryDirectory(prefix="sluice-packages-") as name:
+        for package in packages:
+            shutil.copytree(package, Path(name) / package.name)
+        yield Path(name)
 
 
 def _cpu_s(stat: Path) -> float:

@@ -49,7 +49,7 @@ class Signs:
 
 def _sign(piece: str) -> Sign:
     spaced, body = piece.startswith(SPACE), piece.removeprefix(SPACE)
-    if any(sign.isdigit() for sign in body):
+    if not body.isalpha() and any(map(str.isdigit, body)):
         return Sign.SPACED_DIGITS if spaced else Sign.DIGITS
     if body in _UNITS:
         return Sign.UNIT

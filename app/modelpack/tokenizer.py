@@ -76,7 +76,7 @@ class TextTokenizer:
     def pieces(self) -> list[str]:
         """Return each id's piece, in order: what a summary is put together from."""
         known = {number: piece for piece, number in self._tokenizer.get_vocab(with_added_tokens=True).items()}
-        return [known.get(number, "") for number in range(self._tokenizer.get_vocab_size())]
+        return [known.get(number, "") for number in range(len(known))]
 
     def _cut(self, texts: Sequence[str]) -> list[Ids]:
         """Cut each text, by the tokenizer, in one call of it, those that are not plain."""
@@ -110,8 +110,15 @@ def _check(tokenizer: Tokenizer, spec: schema.Tokenizer) -> None:
             raise PackageError(
                 spec.file, f"its {part} differs", f"the {part} of normalization version {spec.normalization}"
             )
-    size = tokenizer.get_vocab_size()
+    size = _vocab_size(tokenizer)
     if size != spec.vocab_size:
         raise PackageError(spec.file, f"{size} tokens", f"{spec.vocab_size} as the manifest says")
     if max(spec.pad_id, spec.unk_id) >= size:
         raise PackageError(schema.FILE, f"pad id {spec.pad_id}, unknown id {spec.unk_id}", f"ids below {size}")
+
+
+def _vocab_size(tokenizer: Tokenizer) -> int:
+    """Return how many tokens there are, added ones included, without the table of them all that the library makes."""
+    model, added = tokenizer.model, tokenizer.get_added_tokens_decoder().values()
+    own = sum(model.token_to_id(token.content) is None for token in added)
+    return int(tokenizer.get_vocab_size(with_added_tokens=False)) + own

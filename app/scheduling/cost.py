@@ -19,7 +19,7 @@ from app.runtime.session import Array
 from app.tasks.generate import Options
 from app.tasks.searches import Searches
 
-_ROWS, _WIDTHS, _ROUNDS = (1, 16), (16, 256), 3
+_ROWS, _WIDTHS, _ROUNDS = (1, 8), (16, 256), 3
 
 
 @dataclass(frozen=True, slots=True)
