@@ -72,6 +72,8 @@ class Batcher:
         self._repeats = 0
         """How many it refused beside the first, and nobody has counted yet."""
         self._joined = _Joined()
+        self._lone: Ticket | None = None
+        """One that came in this turn while nothing waited and nothing ran, and has not joined the queue."""
         self._observer = observer
         self._clock = clock
         self._runner = Runner(
@@ -132,8 +134,13 @@ class Batcher:
             left=len(rows),
         )
         ticket.rows = [Row(ticket, at, ids) for at, ids in enumerate(rows)]
-        cost_s = self._admit(ticket, timeout_s, now)
-        self._waiting.put(ticket, now)
+        if len(rows) == 1 and self._lone is None and self._waiting.is_still:
+            cost_s = self._waiting.price(ticket)
+            self._lone = ticket
+        else:
+            self._join_lone(now)
+            cost_s = self._admit(ticket, timeout_s, now)
+            self._waiting.put(ticket, now)
         if priority == "interactive":
             self._joined.requests += 1
             self._joined.cost_s += cost_s
@@ -170,12 +177,13 @@ class Batcher:
         """Take back what of a ticket still waits, because its answers are there or because nobody wants them."""
         ticket.alarm.cancel()
         if not ticket.future.done() or ticket.future.cancelled():
-            self._drop("cancelled", self._waiting.discard(ticket))
+            self._drop("cancelled", self._forget(ticket))
         ticket.rows = []  # each knows its ticket: a circle would keep the lane's model until the next collection
 
     def close(self, join_s: float = 5.0) -> None:
         """Take no more work, fail what still waits, and let the threads end; a batch that runs is finished first."""
         self._open = False
+        self._join_lone(self._clock())
         for row in self._waiting.close():
             fail(row, Draining("the service stopped before this request ran"))
         self._runner.close(join_s)
@@ -194,7 +202,8 @@ class Batcher:
             self._admission.refuse_wait(wait_s, now, self._lag.now_s())
 
     def _wait_s(self, priority: Priority, when: float) -> float:
-        return self._admission.wait_s(self._waiting.cost_before_s(priority, when), busy=self._waiting.busy)
+        before_s = self._waiting.cost_before_s(priority, when) if self._waiting.rows else 0.0
+        return self._admission.wait_s(before_s, busy=self._waiting.busy)
 
     def more(self) -> None:
         """Have what waits run at the end of this turn of the event loop, once for all that was submitted in it.
@@ -213,7 +222,31 @@ class Batcher:
         joined, self._joined = self._joined, _Joined()
         if joined.requests:
             self._admission.accept(joined.cost_s, joined.wait_s, self._clock(), joined.requests)
-        self._runner.run_what_waits()
+        if not self._run_lone():
+            self._runner.run_what_waits()
+
+    def _run_lone(self) -> bool:
+        """Run the one that came alone, past the queue; ``False`` where there is none, or it had to join."""
+        lone = self._lone
+        if lone is None:
+            return False
+        self._lone = None
+        if self._runner.run_alone(lone.rows[0]):
+            return True
+        self._waiting.put(lone, self._clock())
+        return False
+
+    def _join_lone(self, now: float) -> None:
+        lone, self._lone = self._lone, None
+        if lone is not None:
+            self._waiting.put(lone, now)
+
+    def _forget(self, job: Job) -> int:
+        """Forget the rows of a job that have not run; return how many."""
+        if job is self._lone:
+            self._lone = None
+            return len(job.rows)
+        return self._waiting.discard(job)
 
     def done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
         """Give the answers of a batch to the jobs of its rows."""
@@ -246,7 +279,7 @@ class Batcher:
         self._drop("expired", len(rows))
 
     def _expire(self, job: Job) -> None:
-        self._drop("expired", self._waiting.discard(job))
+        self._drop("expired", self._forget(job))
         if job.rows:
             fail(job.rows[0], DeadlineExceeded("no answer within the time that a request may take"))
 

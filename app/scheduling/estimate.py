@@ -11,6 +11,9 @@ from operator import mul
 from weakref import WeakKeyDictionary, ref
 
 _TERMS = range(4)
+_SQUARES = ((0, 1, 2, 3), (1, 4, 5, 6), (2, 5, 7, 8), (3, 6, 8, 9))
+"""Where the sum over the product of two terms stands among the sums; those with the seconds are behind them."""
+_PRODUCTS = (10, 11, 12, 13)
 _MEMORY = 0.99
 """What a run still counts for at the next one: the last hundred or so decide."""
 
@@ -48,8 +51,7 @@ class RunCost:
     def __init__(self, cost: Sequence[float] = (0.0,) * 4) -> None:
         """Start from the coefficients of another, or from nothing: then a run is forecast to take no time."""
         self._cost = list(cost)
-        self._squares = [[0.0] * 4 for _ in _TERMS]
-        self._products = [0.0] * 4
+        self._sums = [0.0] * 14
         self._runs = 0
 
     @property
@@ -73,10 +75,11 @@ class RunCost:
         surprise = max(_SURPRISE, seconds / forecast - 1)
         scale = min(forecast, seconds / _SOON)
         weight = _SURPRISE / surprise / (scale * scale)
-        for at, squares in enumerate(self._squares):
-            weighted = weight * shape[at]
-            self._products[at] = _MEMORY * self._products[at] + weighted * seconds
-            squares[:] = [_MEMORY * square + weighted * part for square, part in zip(squares, shape, strict=True)]
+        _, step, row, cell = shape
+        squares = (1.0, step, row, cell, step * step, step * row, step * cell, row * row, row * cell, cell * cell)
+        products = (seconds, step * seconds, row * seconds, cell * seconds)
+        news = zip(self._sums, squares + products, strict=True)
+        self._sums = [_MEMORY * known + weight * new for known, new in news]
         self._runs += 1
         if self._runs <= _AT_FIRST or self._runs % _EVERY == 0:
             self._refit()
@@ -84,13 +87,14 @@ class RunCost:
     def _refit(self) -> None:
         """Improve one coefficient after the other, from where they are; none falls below zero."""
         cost = list(self._cost)
+        squares = [[self._sums[place] for place in places] for places in _SQUARES]
+        products = [self._sums[place] for place in _PRODUCTS]
         for _ in range(_SWEEPS):
             for at in _TERMS:
-                squares = self._squares[at]
-                own = squares[at]
+                own = squares[at][at]
                 ease = _EASE * own
-                rest = sum(map(mul, squares, cost)) - own * cost[at]
-                cost[at] = max(0.0, (self._products[at] - rest + ease * cost[at]) / (own + ease))
+                rest = sum(map(mul, squares[at], cost)) - own * cost[at]
+                cost[at] = max(0.0, (products[at] - rest + ease * cost[at]) / (own + ease))
         self._cost = cost
 
 

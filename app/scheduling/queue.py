@@ -92,6 +92,11 @@ class Waiting:
         return len(self._interactive.due) + len(self._batch.due)
 
     @property
+    def is_still(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self._running.is_any and not self.rows
+
+    @property
     def tokens(self) -> int:
         """Tokens waiting."""
         return self._interactive.tokens + self._batch.tokens
@@ -211,6 +216,20 @@ class Waiting:
             choice = self._choose(now)
             return self._take_out(choice, now)[0] if choice is not None and self._is_for_loop(choice, now) else None
 
+    def let_by(self, row: Row, now: float) -> bool:
+        """Let a row run on the event loop's thread that never joined the queue; give it back to ``ran``.
+
+        ``False`` where something waits or runs, and where the row is not brief.
+        """
+        with self._lock:
+            if self.rows or self._parts or self._closed or not self._running.leaves_loop_free:
+                return False
+            if not self._may_run_on_loop([row], now):
+                return False
+            self._running.came([row], now)
+            self._running.began([row])
+            return True
+
     def put_parts(self, parts: Sequence[list[Row]]) -> None:
         """Put in what was taken and is to run again, on the threads, each part as a batch of its own."""
         with self._lock:
@@ -285,11 +304,13 @@ class Waiting:
         return _Choice(job.priority, job.lane, low, high, lane[low:high])
 
     def _is_for_loop(self, choice: _Choice, now: float) -> bool:
-        rows = choice.rows
+        few = self.rows <= _FEW and self._running.threads == 1 and choice.priority == "interactive"
+        return (self.rows == 1 or few) and self._may_run_on_loop(choice.rows, now)
+
+    def _may_run_on_loop(self, rows: list[Row], now: float) -> bool:
         if self._brief is None or min([row.job.deadline for row in rows]) <= now or self._running.has_long(rows):
             return False
-        few = self.rows <= _FEW and self._running.threads == 1 and choice.priority == "interactive"
-        return (self.rows == 1 or few) and self._brief(rows)
+        return self._brief(rows)
 
     def _take_out(self, choice: _Choice, now: float) -> tuple[list[Row], list[Row]]:
         """Take what was chosen off the queue: the rows that are in time, which count as running, and the others."""

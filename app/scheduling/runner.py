@@ -91,16 +91,20 @@ class Runner:
     def run_what_waits(self) -> None:
         """Run a brief batch here and now, on the event loop; wake the threads for anything else."""
         rows = self._waiting.take_brief(self._clock())
+        if self._waiting.rows:
+            self._waiting.wake()  # also where some run here: on a core that is lent another batch may run beside it
         if rows is None:
-            self._waiting.wake()
             return
-        self._waiting.wake()  # on a core that is lent another batch may run beside it
-        try:
-            self._run_here(rows)
-        finally:
-            self._waiting.ran(rows)
+        self._run_taken(rows)
         if self._waiting.rows:
             self._outcomes.more()
+
+    def run_alone(self, row: Row) -> bool:
+        """Run a row that never joined the queue on the event loop, where it may; ``False`` where it has to join."""
+        if not self._waiting.let_by(row, self._clock()):
+            return False
+        self._run_taken([row])
+        return True
 
     def _is_brief(self, rows: Sequence[Row]) -> bool:
         lane: Any = rows[0].job.lane
@@ -108,6 +112,12 @@ class Runner:
             return False  # a graph of any kind, whose run time need not be made by its shapes
         width = rung(max([row.length for row in rows]))
         return self._inline.takes(lane, width, self._costs.seconds(lane, len(rows), width))
+
+    def _run_taken(self, rows: list[Row]) -> None:
+        try:
+            self._run_here(rows)
+        finally:
+            self._waiting.ran(rows)
 
     def _run_here(self, rows: list[Row]) -> None:
         lane: Any = rows[0].job.lane

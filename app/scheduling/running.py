@@ -39,6 +39,11 @@ class Running:
         return self._batches == self._long if self.threads == 1 else not self._batches
 
     @property
+    def is_any(self) -> bool:
+        """Whether a batch runs."""
+        return self._batches > 0
+
+    @property
     def busy(self) -> bool:
         """Whether as many batches run as may at any time."""
         return self._batches >= self.threads

@@ -542,6 +542,71 @@ async def test_of_a_batch_that_fails_on_the_event_loop_only_the_bad_row_fails() 
     assert threading.get_ident() not in lane.threads[-2:], "the bad row's part, and the bad row"
 
 
+async def test_a_row_that_comes_alone_is_counted_as_any_other() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        assert firsts((await running.submit(lane, [row(3)], 5)).rows) == [3]
+    assert (len(counts.batches), counts.batches[-1].inline, counts.batches[-1].rows) == (runs + 1, True, 1)
+    assert len(counts.waits_seen) == runs + 1
+    assert counts.drops == []
+
+
+async def test_a_row_that_came_alone_runs_together_with_those_that_come_in_the_same_turn() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        tickets = [running.enqueue(lane, [row(n)], 5) for n in (4, 5, 6)]
+        answers = [await ticket.future for ticket in tickets]
+        for ticket in tickets:
+            running.withdraw(ticket)
+    assert [firsts(each.rows) for each in answers] == [[4], [5], [6]]
+    assert [batch.rows for batch in counts.batches[runs:]] == [3]
+
+
+async def test_a_row_that_came_alone_and_may_not_run_on_the_event_loop_joins_the_queue() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        await trusted(running, lane, counts)
+        answers = await running.submit(lane, [row(6, length=7)], 5)
+    assert firsts(answers.rows) == [6]
+    assert lane.threads[-1] != threading.get_ident()
+    assert counts.depth == (0, 0)
+
+
+async def test_a_row_that_came_alone_and_is_not_wanted_any_more_never_runs() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        ticket = running.enqueue(lane, [row(3)], 5)
+        ticket.future.cancel()
+        running.withdraw(ticket)
+        assert firsts((await running.submit(lane, [row(4)], 5)).rows) == [4]
+    assert counts.drops == [("cancelled", 1)]
+    assert len(lane.threads) == runs + 1
+
+
+async def test_a_row_that_came_alone_too_late_fails_by_its_deadline() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        with pytest.raises(DeadlineExceeded):
+            await running.submit(lane, [row(3)], 0)
+    assert len(lane.threads) == runs
+
+
+async def test_closing_fails_a_row_that_has_not_joined_the_queue_yet() -> None:
+    counts, lane = Counts(), Placed.opened()
+    async with batcher(counts, inline=Inline(60)) as running:
+        runs = await trusted(running, lane, counts)
+        ticket = running.enqueue(lane, [row(3)], 5)
+        running.close()
+        with pytest.raises(Draining):
+            await ticket.future
+        running.withdraw(ticket)
+    assert len(lane.threads) == runs
+
+
 async def test_a_row_that_comes_alone_while_a_thread_runs_waits_for_a_thread() -> None:
     counts, busy, lane = Counts(), Lane(), Placed.opened()
     async with batcher(counts, threads=2, inline=Inline(60)) as running:

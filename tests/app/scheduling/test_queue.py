@@ -276,6 +276,36 @@ def test_a_row_that_is_late_or_long_is_left_to_the_threads(alone: Job) -> None:
     assert (len(rows + expired), left) == (1, [])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_is_let_by_where_nothing_waits_or_runs_and_counts_as_running_until_it_has_run(threads: int) -> None:
+    queue, _ = keeping_brief(threads)
+    assert queue.is_still
+    (row,) = job(5).rows
+    assert queue.let_by(row, 0)
+    assert (queue.rows, queue.busy, queue.is_still) == (0, threads == 1, False)
+    assert not queue.let_by(row, 0), "one runs"
+    queue.ran([row])
+    assert queue.is_still
+    queue.put(job(6))
+    assert not queue.is_still
+    assert not queue.let_by(row, 0), "one waits"
+
+
+@pytest.mark.parametrize("alone", [job(5, deadline=1.0), job(400), job(101)], ids=["expired", "long", "not brief"])
+def test_a_row_that_is_late_or_long_is_not_let_by(alone: Job) -> None:
+    queue, _ = keeping_brief(longest=450 if alone.rows[0].length == 400 else 100)
+    assert not queue.let_by(alone.rows[0], 2)
+    assert queue.is_still
+
+
+def test_no_row_is_let_by_a_closed_queue_or_parts_that_are_to_run_again() -> None:
+    queue, _ = keeping_brief()
+    queue.put_parts([job(5).rows])
+    assert not queue.let_by(job(6).rows[0], 0)
+    queue.close()
+    assert not queue.let_by(job(6).rows[0], 0)
+
+
 def test_one_thread_leaves_brief_batches_while_nothing_runs_and_several_share_them() -> None:
     queue, left = keeping_brief()
     queue.put(job(5, 50, 6))
