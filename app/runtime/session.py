@@ -90,11 +90,12 @@ def opened(file: str, raw: bytes, provider: Provider, intra_op_threads: int = 1)
 
 def padded(rows: Sequence[npt.NDArray[np.int64]], pad_id: int) -> dict[str, Array]:
     """Return the feeds of a batch: ``ids`` int64[B, T] padded to the rung of the longest, and ``lens`` int64[B]."""
-    lens = np.fromiter(map(len, rows), np.int64, len(rows))  # [B]
-    ids = np.full((len(rows), rung(int(lens.max()))), pad_id, np.int64)  # [B, T]
-    for at, row in enumerate(rows):
-        ids[at, : len(row)] = row
-    return {"ids": ids, "lens": lens}
+    lengths = [len(row) for row in rows]
+    shape = len(rows), rung(max(lengths))
+    ids = np.full(shape, pad_id, np.int64) if pad_id else np.zeros(shape, np.int64)  # [B, T]
+    for at, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        ids[at, :length] = row
+    return {"ids": ids, "lens": np.array(lengths, np.int64)}  # lens [B]
 
 
 def _bound(session: Any, outputs: Sequence[str], feeds: Mapping[str, Array], options: Any) -> list[Array]:

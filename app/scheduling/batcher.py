@@ -249,16 +249,35 @@ class Batcher:
         return self._waiting.discard(job)
 
     def done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
-        """Give the answers of a batch to the jobs of its rows."""
+        """Give the answers of a batch to the jobs of its rows, and count it."""
+        waits = self._answer(rows, answers, batch)
+        self._count(rows, waits, batch)
+
+    def done_alone(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
+        """Do the same, but count once the answer is sent: whoever asks alone waits for nothing else.
+
+        It is written in the next turn of the event loop and sent at the end of that.
+        """
+        waits = self._answer(rows, answers, batch)
+        if self._loop is not None:
+            self._loop.call_soon(self._loop.call_soon, self._count, rows, waits, batch)
+
+    def _answer(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> list[Wait]:
+        """Return how long those waited of whom this was the first batch."""
         waits: list[Wait] = []
         for row, answer in zip(rows, answers, strict=True):
             ticket = ticket_of(row)
             if not ticket.answers.started:
                 waits.append((ticket.wait_s, batch.started - ticket.answers.submitted))
             ticket.take(row.index, answer, batch)
+        return waits
+
+    def _count(self, rows: list[Row], waits: list[Wait], batch: Batch) -> None:
+        """Learn of a batch, and tell whoever counts."""
+        took_s = batch.ended - batch.started
+        self._costs.observe(batch.lane, batch.rows, batch.width, took_s)
+        self._admission.ran(took_s, sum([row.cost_s for row in rows]), crowded=not self._waiting.is_short)
         self._observer.waited(waits)
-        shares_s = sum([row.cost_s for row in rows])
-        self._admission.ran(batch.ended - batch.started, shares_s, crowded=not self._waiting.is_short)
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)
         self._observer.waits({each: self._wait_s(each, math.inf) for each in PRIORITIES}, self._lag.now_s())

@@ -5,7 +5,6 @@ a cell (rows x longest). The four are fitted to the runs of late, so that the fi
 whoever else is at work on it, and follow it where that changes.
 """
 
-import threading
 from collections.abc import Callable, Hashable, Sequence
 from operator import mul
 from weakref import WeakKeyDictionary, ref
@@ -105,7 +104,7 @@ def _nothing() -> None:
 class RunCosts:
     """The cost of each lane's runs; of a lane that has not run yet, that of the lane that ran last.
 
-    May be used from any thread.
+    Any thread may ask; one observes.
     """
 
     def __init__(self) -> None:
@@ -113,7 +112,6 @@ class RunCosts:
         self._of: WeakKeyDictionary[Hashable, RunCost] = WeakKeyDictionary()  # a version that left takes its own along
         self._asked: tuple[Callable[[], Hashable | None], RunCost] = _nothing, self._last
         """The lane that was asked for last, as long as it lives, and its cost: mostly the next is of the same."""
-        self._observing = threading.Lock()
         self._runs = 0
 
     @property
@@ -136,14 +134,11 @@ class RunCosts:
         self._asked = ref(lane), known
         return known
 
-    def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> float:
-        """Learn of a lane's run that took so long, and return what it was forecast to take."""
-        with self._observing:
-            cost = self._of.get(lane)
-            if cost is None:
-                cost = self._of[lane] = RunCost(self._last.cost)
-            self._last = cost
-            self._runs += 1
-            forecast_s = cost.seconds(rows, width)
-            cost.observe(rows, width, seconds)
-            return forecast_s
+    def observe(self, lane: Hashable, rows: int, width: int, seconds: float) -> None:
+        """Learn of a lane's run that took so long."""
+        cost = self._of.get(lane)
+        if cost is None:
+            cost = self._of[lane] = RunCost(self._last.cost)
+        self._last = cost
+        self._runs += 1
+        cost.observe(rows, width, seconds)

@@ -22,11 +22,17 @@ _HANGS_OF_A_BATCH = 2
 """A batch hangs, one of its rows hangs alone: where a second one does too, it is not the rows."""
 
 
+Done = Callable[[list[Row], Sequence[Answer], Batch], None]
+
+
 class Outcomes(Protocol):
     """Whoever hears what becomes of rows; called on the event loop."""
 
     def done(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
         """Hear the answers to the rows of a batch, in their order."""
+
+    def done_alone(self, rows: list[Row], answers: Sequence[Answer], batch: Batch) -> None:
+        """Hear the answer to a row that ran past the queue."""
 
     def broken(self, row: Row, broken: Exception) -> None:
         """Hear why a row has no answer."""
@@ -63,7 +69,7 @@ class Runner:
         inline: Inline,
         clock: Callable[[], float],
     ) -> None:
-        """``costs`` learns from each run; ``clock`` stands in for ``time.monotonic``."""
+        """``costs`` forecasts runs; ``clock`` stands in for ``time.monotonic``."""
         self._waiting = waiting
         self._costs = costs
         self._outcomes = outcomes
@@ -95,7 +101,7 @@ class Runner:
             self._waiting.wake()  # also where some run here: on a core that is lent another batch may run beside it
         if rows is None:
             return
-        self._run_taken(rows)
+        self._run_taken(rows, self._outcomes.done)
         if self._waiting.rows:
             self._outcomes.more()
 
@@ -103,7 +109,7 @@ class Runner:
         """Run a row that never joined the queue on the event loop, where it may; ``False`` where it has to join."""
         if not self._waiting.let_by(row, self._clock()):
             return False
-        self._run_taken([row])
+        self._run_taken([row], self._outcomes.done_alone)
         return True
 
     def _is_brief(self, rows: Sequence[Row]) -> bool:
@@ -113,13 +119,13 @@ class Runner:
         width = rung(max([row.length for row in rows]))
         return self._inline.takes(lane, width, self._costs.seconds(lane, len(rows), width))
 
-    def _run_taken(self, rows: list[Row]) -> None:
+    def _run_taken(self, rows: list[Row], done: Done) -> None:
         try:
-            self._run_here(rows)
+            self._run_here(rows, done)
         finally:
             self._waiting.ran(rows)
 
-    def _run_here(self, rows: list[Row]) -> None:
+    def _run_here(self, rows: list[Row], done: Done) -> None:
         lane: Any = rows[0].job.lane
         width, cells = _size(lane, rows)
         work = Work(lane, lane.model, lane.version, cells)
@@ -129,7 +135,7 @@ class Runner:
         except Exception as broken:  # noqa: BLE001 - whatever it is, the future must learn of it
             self._leave_to_threads(rows, broken)
         else:
-            self._outcomes.done(rows, answers, self._count_run(lane, rows, (width, cells), started, inline=True))
+            done(rows, answers, self._batch(lane, rows, (width, cells), started, inline=True))
 
     def _leave_to_threads(self, rows: list[Row], broken: Exception) -> None:
         """Have a batch that failed here run again in parts, so that one bad row does not fail its neighbours."""
@@ -198,18 +204,18 @@ class Runner:
             else:
                 self._tell(self._outcomes.broken, rows[0], broken)
             return
-        batch = self._count_run(lane, rows, (width, cells), started)
+        batch = self._batch(lane, rows, (width, cells), started)
         self._inline.trust(lane, width)
         self._tell(self._outcomes.done, rows, answers, batch)
 
-    def _count_run(
+    def _batch(
         self, lane: Lane, rows: list[Row], size: tuple[int, int], started: float, *, inline: bool = False
     ) -> Batch:
         ended = self._clock()
         width, cells = size
         tokens = sum([row.length for row in rows])
-        forecast_s = self._costs.observe(lane, len(rows), width, ended - started)
-        return Batch(lane, len(rows), tokens, cells, started, ended, forecast_s, inline)
+        forecast_s = self._costs.seconds(lane, len(rows), width)
+        return Batch(lane, len(rows), tokens, width, cells, started, ended, forecast_s, inline)
 
     def _hung(self, post: _Post, work: Work, rows: list[Row], error: InferenceHung) -> None:
         """Put a new thread in the place of one whose batch hangs; called by the watchdog.

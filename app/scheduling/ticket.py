@@ -47,6 +47,8 @@ class Batch:
     lane: Lane
     rows: int
     tokens: int
+    width: int
+    """Of each row as it ran: of the longest, or the mean where they are not padded."""
     cells: int
     started: float
     ended: float
