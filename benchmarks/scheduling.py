@@ -195,7 +195,7 @@ class World:
         cost_s = waiting.price(job)
         of_row[job.rows[0]] = Ran(text, job.rows[0])
         waiting.put(job, now)
-        admission.accept(cost_s, wait_s, now)
+        admission.accept(cost_s, wait_s, now, lag_s=now - text.arrives)
         return True
 
     def _take(self, waiting: Waiting, of_row: dict[Row, Ran], now: float) -> Batch | None:
@@ -236,6 +236,7 @@ class World:
             costs.observe(rows[0].job.lane, len(rows), width, batch.ended - batch.started)
             shares_s = sum(row.cost_s for row in rows)
             admission.ran(batch.ended - batch.started, shares_s, crowded=not waiting.is_short)
+            admission.answered(sum(row.job.priority == "interactive" for row in rows), batch.ended)
             waiting.ran(rows)
 
     @property

@@ -2,8 +2,8 @@
 
 Two bounds on the wait. The wide one is what a burst may wait, and what many callers who each wait for their answer make
 each other wait. The narrow one holds under overload, for then a longer queue answers nobody more: it only makes all of
-them wait. Overload is told by the work that was accepted while the queue grew, and its end by refusals being few. What
-was refused counts for no work: callers who ask again at once would keep the bound narrow.
+them wait. Overload is told by the work that was accepted while the queue grew, sooner where it is a flood, and its end
+by refusals being few. What was refused counts for no work: callers who ask again at once would keep the bound narrow.
 
 Whatever is forecast, a queue that the threads' next batches take up refuses nobody. Forecasts can be wrong by a factor,
 where the first batches were held up or the whole machine stood still, and those who wait for each other are then few.
@@ -14,19 +14,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import WaitTooLong
+from app.scheduling.flood import Flood
 
 _OVER_S, _TOO_MUCH = 1.0, 1.2
 """Seconds over which accepted work is averaged, and how much of it, as a share of what can be done, is overload.
 
-A closed loop of callers comes to 1.0, and as many as are answered in 1.2 seconds may begin at once. Three times what
-can be done is told after a fifth of a second.
+A closed loop of callers comes to 1.0, and as many as are answered in 1.2 seconds may begin at once. So it takes 0.2 to
+0.5 seconds to tell three times what can be done, which a flood is told in half of, or less. This tells the rest.
 """
 _GROWN_S = 0.2
 """By how much longer the wait must have become than it was over that time.
 
 It tells a closed loop from overload where the forecast of its work is too high: the queue of such a loop stays.
 """
-_KEPT = 1.5
+_KEPT = 2.5
 """What had joined before overload is told keeps its place up to so many times the narrow bound.
 
 It is answered late, but sooner than a caller who is refused after all that time and asks again.
@@ -156,6 +157,7 @@ class Admission:
         self._narrow: _Narrow | None = None
         self._work = _Rate(_OVER_S)
         self._usual = _Mean(_OVER_S)
+        self._flood = Flood()
 
     def ran(self, seconds: float, forecast_s: float, *, crowded: bool) -> None:
         """Learn of a batch that took so long, and whose rows' shares came to ``forecast_s``.
@@ -178,14 +180,24 @@ class Admission:
         """Return the forecast wait behind so many thread-seconds of shares; half a batch more where all are busy."""
         return before_s * self._stretch / self._threads + (self._batch_s / 2 if busy else 0.0)
 
-    def accept(self, cost_s: float, wait_s: float, now: float, requests: int = 1) -> None:
-        """Count interactive work that joined the queue, where the last of it is forecast to wait so long."""
-        self._work.add(cost_s * self._stretch / self._threads, now)
+    def answered(self, requests: int, now: float) -> None:
+        """Count interactive requests of which rows have run for the first time."""
+        self._flood.answered(requests, now)
+
+    def accept(self, cost_s: float, wait_s: float, now: float, requests: int = 1, lag_s: float = 0.0) -> None:
+        """Count interactive work that joined the queue, where the last of it is forecast to wait so long.
+
+        ``lag_s``: how long it had waited to be read.
+        """
+        share_s = cost_s * self._stretch / self._threads
+        self._work.add(share_s, now)
+        if wait_s > 0:  # who waits for nobody is in no flood
+            self._flood.joined(requests, share_s, now, lag_s)
         grown_s = wait_s - self._usual.add(wait_s, now)
         waits = wait_s > self._patience.overload_wait_s and grown_s > _GROWN_S
         if self._narrow is not None:
             self._narrow.accepted(now, requests)
-        elif waits and self._work.at(now) > _TOO_MUCH:
+        elif waits and (self._work.at(now) > _TOO_MUCH or self._flood.is_on):
             self._narrow = _Narrow(now)
             if self._shed is not None:  # what waits already would keep all others waiting
                 keep_s = _KEPT * self.limit_s(now)

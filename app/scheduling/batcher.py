@@ -221,7 +221,8 @@ class Batcher:
         self._waking = False
         joined, self._joined = self._joined, _Joined()
         if joined.requests:
-            self._admission.accept(joined.cost_s, joined.wait_s, self._clock(), joined.requests)
+            lag_s = self._lag.now_s()
+            self._admission.accept(joined.cost_s, joined.wait_s, self._clock(), joined.requests, lag_s)
         if not self._run_lone():
             self._runner.run_what_waits()
 
@@ -277,6 +278,8 @@ class Batcher:
         took_s = batch.ended - batch.started
         self._costs.observe(batch.lane, batch.rows, batch.width, took_s)
         self._admission.ran(took_s, sum([row.cost_s for row in rows]), crowded=not self._waiting.is_short)
+        if rows[0].job.priority == "interactive":
+            self._admission.answered(len(waits), self._clock())
         self._observer.waited(waits)
         self._observer.batch(batch)
         self._observer.queue(self._waiting.rows, self._waiting.tokens)

@@ -13,12 +13,16 @@ PATIENT = Patience(max_wait_s=2.0, overload_wait_s=0.01)
 def offered(admission: Admission, share: float, seconds: float, start: float = 0.0, wait_s: float = 0.2) -> float:
     """Accept that share of what two threads can do, a job of 2 ms at a time; return when it ended.
 
-    The wait grows from ``wait_s`` by what cannot be done meanwhile.
+    As much as can be done is answered, and the wait grows from ``wait_s`` by the rest.
     """
     now = start
+    done = 0.0
     while now < start + seconds:
         admission.accept(0.002, wait_s + max(0.0, share - 1) * (now - start), now)
         now += 0.001 / share
+        done += min(1.0, 1 / share)
+        admission.answered(int(done), now)
+        done %= 1
     return now
 
 
@@ -83,11 +87,31 @@ def test_as_many_as_are_answered_in_a_second_may_begin_at_once() -> None:
     assert admission.limit_s(now) == 2.0
 
 
-def test_three_times_what_can_be_done_narrows_the_bound_within_a_fifth_of_a_second() -> None:
+@pytest.mark.parametrize("before", [0.01, 0.8])
+def test_three_times_what_can_be_done_narrows_the_bound_within_a_seventh_of_a_second(before: float) -> None:
     admission = Admission(2, PATIENT)
-    now = offered(admission, 0.8, seconds=5.0)
-    now = offered(admission, 3.0, seconds=0.22, start=now)
+    now = offered(admission, before, seconds=5.0)
+    now = offered(admission, 3.0, seconds=0.14, start=now)
     assert admission.limit_s(now) == 0.01
+
+
+def test_so_much_accepted_work_narrows_it_though_as_many_are_answered() -> None:
+    admission = Admission(2, PATIENT)
+    now = 0.0
+    while now < 0.45:
+        admission.accept(0.002, 0.2 + 2 * now, now)
+        admission.answered(1, now)
+        now += 0.001 / 3
+    assert admission.limit_s(now) == 2.0
+    now = offered(admission, 3.0, seconds=0.1, start=now, wait_s=0.2 + 2 * now)
+    assert admission.limit_s(now) == 0.01
+
+
+def test_a_flood_that_is_forecast_to_wait_no_longer_than_before_narrows_nothing() -> None:
+    admission = Admission(2, PATIENT)
+    for at in range(1200):
+        admission.accept(0.002, 0.15, at * 0.001 / 3)
+    assert admission.limit_s(0.4) == 2.0
 
 
 def test_much_work_behind_a_queue_that_does_not_grow_is_a_closed_loop_forecast_too_high() -> None:
@@ -114,8 +138,8 @@ def test_what_waits_far_beyond_the_narrow_bound_is_shed_when_overload_begins() -
         return 100
 
     admission = Admission(2, PATIENT, shed)
-    now = offered(admission, 3.0, seconds=1.0)
-    assert kept == [pytest.approx(2 * 1.5 * 0.01)]
+    now = offered(admission, 3.0, seconds=0.3)
+    assert kept == [pytest.approx(2 * 2.5 * 0.01)]
     assert admission.limit_s(now) == 0.01
 
 

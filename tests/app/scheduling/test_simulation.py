@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.scheduling.admission import Patience
 from app.scheduling.policy import BATCH_TURN, Budget, Priority, due
-from benchmarks.scheduling import BUDGET, Lane, Ran, Stall, Text, World, mixed, takes_s
+from benchmarks.scheduling import BUDGET, Lane, Ran, Stall, Text, World, mixed, mixed_arrivals, takes_s
 
 SHORT = BUDGET.max_cells // 2
 """The longest row for which no thread is kept free."""
@@ -197,11 +197,38 @@ def test_callers_who_ask_again_at_once_are_answered_at_full_speed_and_none_is_le
 
 
 def test_256_callers_with_long_texts_wait_in_line_under_the_defaults() -> None:
-    world = closed_loop(256, 200, 2_000, Patience(2.0, 0.04))
+    world = closed_loop(256, 200, 2_000, DEFAULTS)
     assert world.refused == 0
 
 
-DEFAULTS = Patience(2.0, 0.04)
+DEFAULTS = Patience(2.0, 0.06)
+
+
+@pytest.mark.parametrize("within_s", [0.0, 0.03, 0.07])
+@pytest.mark.parametrize("callers", [64, 256, 512])
+@pytest.mark.parametrize("tokens", [20, 200])
+def test_a_crowd_that_comes_to_a_service_at_work_waits_in_line(callers: int, tokens: int, within_s: float) -> None:
+    world = World(patience=DEFAULTS)
+    before = (Text(0.004 * at, tokens) for at in range(250))
+    crowd = (Text(1.0 + within_s * at / callers, tokens) for at in range(callers))
+    world.open_loop(chain(before, crowd))
+    assert world.refused == 0
+
+
+@pytest.mark.parametrize("before", [0.0, 0.8])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_three_times_the_load_delays_those_who_are_accepted_by_little_from_its_first_second_on(
+    threads: int, before: float
+) -> None:
+    loop = World(threads)
+    loop.closed_loop(256, mixed(), 4_000)
+    most = len(loop.ran) / max(each.ended for each in loop.ran)
+    world, tokens = World(threads, patience=DEFAULTS), mixed(3)
+    calm = mixed_arrivals(max(0.05, before) * most, 0.0, 2.0, tokens, seed=1)
+    world.open_loop([*calm, *mixed_arrivals(3 * most, 2.0, 1.0, tokens, seed=2)])
+    waits = sorted(each.ended - each.text.arrives for each in world.ran if each.text.arrives >= 2.0)
+    assert len(waits) >= 0.85 * most
+    assert waits[int(0.98 * len(waits))] <= 4 * DEFAULTS.overload_wait_s
 
 
 @pytest.mark.parametrize("threads", [1, 2])
