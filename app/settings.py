@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         2_000, ge=1, description="Forecast wait of interactive work, beyond which a request gets 429: for bursts."
     )
     overload_wait_ms: int = Field(
-        60, ge=1, description="The same while more work comes than can be done; a full batch a thread may always wait."
+        45, ge=1, description="The same while more work comes than can be done; a full batch a thread may always wait."
     )
     cache_bytes: int = Field(
         0, ge=0, description="Bytes of answers that a process keeps for texts which come again; 0 keeps none."

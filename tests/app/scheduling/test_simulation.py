@@ -201,7 +201,7 @@ def test_256_callers_with_long_texts_wait_in_line_under_the_defaults() -> None:
     assert world.refused == 0
 
 
-DEFAULTS = Patience(2.0, 0.06)
+DEFAULTS = Patience(2.0, 0.045)
 
 
 @pytest.mark.parametrize("within_s", [0.0, 0.03, 0.07])
