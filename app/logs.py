@@ -120,18 +120,23 @@ def let_go() -> None:
 
 
 class _Lossy:
-    """A stream that loses what it cannot write: a full disk is to cost the log, and no caller's answer."""
+    """A stream that loses what it cannot write: a full disk is to cost the log, and no caller's answer.
+
+    At the end of a process somebody may have closed it.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, message: Any) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.write(message)
+        if not self._stream.closed:
+            with contextlib.suppress(OSError):
+                self._stream.write(message)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.flush()
+        if not self._stream.closed:
+            with contextlib.suppress(OSError):
+                self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

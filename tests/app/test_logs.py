@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -84,3 +86,21 @@ async def test_a_line_is_written_in_a_moment_and_many_at_once() -> None:
 def test_on_a_console_structlog_writes_every_line() -> None:
     logs.configure("console", "info")
     assert logs.request_lines() is None
+
+
+_CLOSES = """
+import asyncio, logging, sys
+from app import logs
+
+async def main():
+    logs.configure("json", "info")
+    logs.request_lines().write(logging.INFO, "request", {})
+    sys.stdout.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_line_that_waits_when_the_stream_is_closed_is_lost_without_a_word() -> None:
+    ended = subprocess.run([sys.executable, "-c", _CLOSES], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("", "")
